@@ -1,0 +1,112 @@
+# make demo: the whole pipeline on the embedded corpus. make test: the tests. make help: the rest.
+PYTHON ?= python3
+VENV := .venv
+VENV_DOCS := .venv-docs
+VENV_AUDIT := .venv-audit
+DEMO := .demo
+RECIPE ?=
+PROFILE ?= smoke
+PAPER_SMOKE := paper/.smoke
+PYTEST_ARGS ?=
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test faults audit check lint docs repro paper bench-train bench-eval images images-check images-cuda-check
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
+
+install: $(VENV)/.installed ## .venv with the pinned dependencies; nothing outside the checkout
+
+$(VENV)/.installed: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing the pinned dependencies into $(VENV) (minutes, once)"
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-tests: requirements-tests.txt $(VENV)/.installed
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.txt -r requirements-tests.txt
+	@touch $@
+
+demo: install ## the whole pipeline on the embedded corpus, in a clone of its own under .demo/
+	@test -d $(DEMO)/.git || git clone --quiet . $(DEMO)
+	@git -C $(DEMO) fetch --quiet origin HEAD && git -C $(DEMO) reset --quiet --hard FETCH_HEAD
+	@git diff --quiet HEAD || echo "note: the demo runs the last commit; uncommitted changes are not in it"
+	@cd $(DEMO) && python -m pipeline.recipes demo --write && dvc repro
+	@cat $(DEMO)/results/report/summary.txt
+	@git -C $(DEMO) diff --quiet HEAD -- dvc.lock && echo "every output has the bytes of the committed dvc.lock" \
+		|| echo "dvc.lock differs from the committed one (another kind of processor or thread count)"
+	@echo "report: $(DEMO)/results/report/report.html"
+
+test: install $(if $(SLOW),$(VENV)/.installed-tests) ## the tests; SLOW=1 adds the slow ones
+	@python -m pytest $(if $(SLOW),,-m "not slow") $(PYTEST_ARGS)
+
+faults: install ## kills, full disks, damage, hostile input: docs/reliability.md, many times over
+	@SLLAMA_FAULTS=full python -m pytest tests/faults tests/security $(PYTEST_ARGS)
+
+# Loaders of YAML and places that load models are judged more closely by tests/security/test_source.py; the
+# report marks as safe only the drawings and the style sheet that it made itself.
+BANDIT_SKIP := B506,B615,B704
+
+audit: $(VENV_AUDIT)/.installed ## known weaknesses: bandit over the code, pip-audit over the pins
+	@$(VENV_AUDIT)/bin/bandit --quiet --recursive --severity-level medium --skip $(BANDIT_SKIP) pipeline stages docker
+	@$(VENV_AUDIT)/bin/python tests/security/audit.py requirements.txt
+
+$(VENV_AUDIT)/.installed: requirements-audit.txt
+	@test -x $(VENV_AUDIT)/bin/python || $(PYTHON) -m venv $(VENV_AUDIT)
+	@$(VENV_AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-audit.txt
+	@touch $@
+
+lint: install ## ruff and mypy
+	@ruff format --check .
+	@ruff check .
+	@mypy
+
+check: lint ## lint, then the quick tests
+	@python -m pytest -m "not slow" $(PYTEST_ARGS)
+
+docs: site/index.html ## the documentation site in site/, from an environment of its own
+	@echo "site/index.html"
+
+site/index.html: $(VENV_DOCS)/.installed mkdocs.yml params.yaml dvc.yaml pipeline/config.py $(wildcard docs/* docs/*/*)
+	@NO_MKDOCS_2_WARNING=1 $(VENV_DOCS)/bin/mkdocs build --strict --quiet
+	@touch $@
+
+$(VENV_DOCS)/.installed: requirements-docs.txt
+	@test -x $(VENV_DOCS)/bin/python || $(PYTHON) -m venv $(VENV_DOCS)
+	@$(VENV_DOCS)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+	@touch $@
+
+repro: install ## dvc repro; RECIPE=name first writes that recipe into params.yaml
+	@$(if $(RECIPE),python -m pipeline.recipes $(RECIPE) --write)
+	@dvc repro
+
+paper: install ## the paper's tables; PROFILE=smoke (toy size, in a clone of its own), cpu or full
+ifeq ($(PROFILE),smoke)
+	@test -d $(PAPER_SMOKE)/.git || git clone --quiet . $(PAPER_SMOKE)
+	@git -C $(PAPER_SMOKE) fetch --quiet origin HEAD && git -C $(PAPER_SMOKE) reset --quiet --hard FETCH_HEAD
+	@git diff --quiet HEAD || echo "note: this profile runs the last commit; uncommitted changes are not in it"
+	@cd $(PAPER_SMOKE) && python -m pipeline.paper smoke && dvc repro paper/dvc.yaml
+	@echo "tables: $(PAPER_SMOKE)/paper/tables/tables.html"
+else
+	@git diff --quiet HEAD -- params.yaml recipes || echo "note: params.yaml or recipes/ differ from the last commit; every row starts from them"
+	@python -m pipeline.paper $(PROFILE) && dvc repro paper/dvc.yaml
+	@echo "tables: paper/tables/tables.html"
+endif
+
+bench-train: install ## own training step against the released one; the last line is the ratio
+	@python -m bench.train
+
+bench-eval: install ## the fast scorer against stock lm-eval; the last line is the ratio
+	@python -m stages.benchmarks --quiet --task blimp_filtered --out .bench/blimp_filtered
+	@python -m bench.evaluate --data .bench/blimp_filtered $(BENCH_ARGS)
+
+images: ## sllama-data, sllama-train, sllama-eval for docker; TORCH_VARIANT=cpu|cuda, TAG=latest
+	@python3 docker/build.py --variant $(or $(TORCH_VARIANT),cuda) --tag $(or $(TAG),latest)
+
+images-check: install ## build the CPU images, run the chain in them; starts an engine if none runs (root)
+	@python docker/check.py $(CHECK_ARGS)
+
+images-cuda-check: install ## build the CUDA image and import torch in it
+	@python docker/check.py --cuda

@@ -1,0 +1,157 @@
+"""The runs that a container offers: training, the chain by a recipe, single stages, any model."""
+
+import argparse
+import importlib.metadata
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from pipeline.config import PARAMS_FILE, load_params
+from pipeline.errors import SllamaError
+from pipeline.io import read_yaml
+from pipeline.recipes import load_recipe, write_params
+from pipeline.signals import run_forwarding_signals
+
+_NEEDS_TOKENS = "heldout"
+_IGNORED_IN_FRESH = {"lost+found"}
+
+
+def prepare_workspace(code: Path, workspace: Path) -> bool:
+    """Copy `code` into an empty `workspace`; return whether that was so.
+
+    SllamaError if it holds something else than a checkout, or cannot be written.
+    """
+    require_writable(workspace)
+    if (workspace / "dvc.yaml").is_file():
+        return False
+    if {path.name for path in workspace.iterdir()} - _IGNORED_IN_FRESH:
+        raise SllamaError(f"{workspace} is neither empty nor a checkout (it has no dvc.yaml)")
+    _copy_code(code, workspace)
+    return True
+
+
+def require_writable(workspace: Path) -> None:
+    """SllamaError, with the option that helps, if `workspace` cannot be written."""
+    if not os.access(workspace, os.W_OK | os.X_OK):
+        raise SllamaError(
+            f"{workspace} is not writable for user {os.getuid()}: "
+            "docker run --user $(id -u):$(id -g) ..."
+        )
+
+
+def train(recipe: str | None, workspace: Path) -> int:
+    """Run the chain up to the model, and say where the model is and how to keep it."""
+    if recipe:
+        write_params(load_recipe(recipe))
+    _tell_about_gpu()
+    code = _dvc("repro", "train")
+    if code == 0:
+        print(f"the model is {workspace / 'models/sllama'}, its figures are in results/train")
+        if not os.path.ismount(workspace):
+            print(
+                "it goes with this container; to keep it, mount a folder (empty, or a checkout): "
+                "docker run --user $(id -u):$(id -g) -v $PWD:/workspace ...; "
+                f"or now: docker cp {os.uname().nodename}:{workspace}/models/sllama ."
+            )
+    return code
+
+
+def whole_chain(recipe: str, code: Path, folder: Path) -> int:
+    """Run every stage by a recipe in `folder`, a copy of its own, and show the summary."""
+    if not (folder / "dvc.yaml").is_file():
+        folder.mkdir(exist_ok=True)
+        _copy_code(code, folder)
+    os.chdir(folder)
+    os.environ["SLLAMA_COMMIT"] = os.environ["SLLAMA_IMAGE_COMMIT"]
+    write_params(load_recipe(recipe))
+    _tell_about_gpu()
+    result = _dvc("repro")
+    if result == 0:
+        print((folder / "results/report/summary.txt").read_text(encoding="utf-8"))
+        print(f"report: {folder / 'results/report/report.html'}")
+    return result
+
+
+def stages(names: list[str]) -> int:
+    """Run stages one after another by the commands of dvc.yaml, without DVC."""
+    described = read_yaml(Path("dvc.yaml"))["stages"]
+    tasks = load_params(PARAMS_FILE).evaluate.tasks
+    for name in names:
+        items = tasks if "matrix" in described[name] else [""]
+        for item in items:
+            command = described[name]["cmd"].removeprefix("exec ").replace("${item.task}", item)
+            if code := run_forwarding_signals(shlex.split(command)):
+                return code
+    return 0
+
+
+def evaluate_model(words: list[str], code: Path) -> int:
+    """Score any causal model folder on tasks; their data is fetched into data/benchmarks.
+
+    The working directory may hold a checkout, or nothing of the project: then `code` is used.
+    """
+    parser = argparse.ArgumentParser(prog="sllama-eval", allow_abbrev=False)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--tasks", help="separated by commas; default: those of params.yaml")
+    parser.add_argument("--out", type=Path, default=Path("results/evaluate"))
+    options, more = parser.parse_known_args(words)
+    require_writable(Path.cwd())
+    if not Path("stages").is_dir():
+        os.environ["PYTHONPATH"] = str(code)
+        os.environ.setdefault("SLLAMA_COMMIT", os.environ["SLLAMA_IMAGE_COMMIT"])
+    params = PARAMS_FILE if PARAMS_FILE.is_file() else code / PARAMS_FILE
+    tasks = options.tasks.split(",") if options.tasks else load_params(params).evaluate.tasks
+    if _NEEDS_TOKENS in tasks and "--tokens" not in more:
+        print(f"{_NEEDS_TOKENS} is left out: it needs an encoded corpus (--tokens)")
+        tasks = [task for task in tasks if task != _NEEDS_TOKENS]
+    _tell_about_gpu()
+    for task in tasks:
+        data = str(Path("data/benchmarks") / task)
+        out = str(options.out / f"{task}.json")
+        scored = ["--model", str(options.model), "--tasks", task, "--data", data, "--out", out]
+        for stage, arguments in (
+            ("benchmarks", ["--task", task, "--out", data]),
+            ("evaluate", [*scored, *more]),
+        ):
+            command = [sys.executable, "-m", f"stages.{stage}", "--params", str(params)]
+            if result := run_forwarding_signals([*command, *arguments]):
+                return result
+    return 0
+
+
+def execute(words: list[str]) -> int:
+    """Become the command `words`."""
+    os.execvp(words[0], words)  # noqa: S606
+
+
+def _copy_code(code: Path, target: Path) -> None:
+    # One by one: the mode and the times of `target` itself may be another user's to set.
+    for path in code.iterdir():
+        if path.is_file():
+            shutil.copy2(path, target)
+        elif path.name != "docker":
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(path, target / path.name, ignore=ignored)
+
+
+def _tell_about_gpu() -> None:
+    if importlib.metadata.version("torch").endswith("+cpu"):
+        print("this image has the CPU build of torch: running on the CPU", flush=True)
+    elif not (Path("/dev/nvidiactl").exists() or Path("/dev/dxg").exists()):
+        print(
+            "no GPU in this container (docker run --gpus all ...): running on the CPU", flush=True
+        )
+
+
+def _dvc(*words: str) -> int:
+    # DVC hands no signal on, and SIGTERM would end it before the stage has written its
+    # checkpoint: the whole group hears SIGINT instead, as from a terminal.
+    def interrupt(child: "subprocess.Popen[bytes]", number: int) -> bool:
+        os.killpg(child.pid, signal.SIGINT)
+        return True
+
+    return run_forwarding_signals(["dvc", *words], interrupt)

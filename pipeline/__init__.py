@@ -1,0 +1,1 @@
+"""sllama: a reproducible training and evaluation pipeline for the SLlama architecture."""

@@ -1,0 +1,1 @@
+"""Data: what there is and where it lies, how it is fetched, documents, tokens, batches."""

@@ -1,0 +1,134 @@
+"""Stage benchmarks: evaluation data, in the layout that the tasks read."""
+
+import hashlib
+import logging
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.data.catalog import Catalog, Source, load_catalog
+from pipeline.data.demo import write_pairs
+from pipeline.data.protected import protected_folder
+from pipeline.data.sources import (
+    MIRROR_VARIABLE,
+    UnavailableError,
+    Workspace,
+    build_folder,
+    fetch_source,
+    mirror_folder,
+)
+from pipeline.errors import SllamaError
+from pipeline.io import sha256_file, write_json
+
+_log = logging.getLogger(__name__)
+
+MANIFEST = "manifest.json"
+
+
+def fetch_benchmarks(
+    names: Iterable[str],
+    mirror: str | None,
+    out: Path,
+    allow_missing: bool,
+    catalog: Catalog | None = None,
+    parts: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Make the folder `out`: a folder for each source and manifest.json; return the manifest.
+
+    `parts`, if given, are all that is kept of a source: folders or files by their paths in it. The
+    mirror (SLLAMA_DATA_MIRROR, else `mirror`) is looked into before the network. A source that
+    cannot be had, or lacks a part, is listed as missing, with the reason, if `allow_missing`;
+    otherwise SllamaError names all of them. A protected source (EWoK) never enters `out` in
+    readable form: its archive is copied as it is, and what has no protected form goes to
+    `protected_folder()`.
+    """
+    known = catalog or load_catalog()
+    wanted = {name: known.benchmark(name) for name in sorted(set(names))}
+    embedded_only = all(source.embedded for source in wanted.values())
+    folder = None if embedded_only else mirror_folder(mirror)
+    listed: dict[str, Any] = {}
+    with build_folder(out) as workspace:
+        for name, source in wanted.items():
+            listed[name] = _fetch(name, source, folder, workspace, parts)
+        missing = {name: item["reason"] for name, item in listed.items() if item["reason"]}
+        if missing and not allow_missing:
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
+            raise SllamaError(
+                f"{reasons}. Ways out: {MIRROR_VARIABLE}=<folder> (or data.mirror) with a folder "
+                "that holds it, or evaluate.allow_missing: true"
+            )
+        manifest = {"sources": listed}
+        write_json(workspace.files / MANIFEST, manifest)
+    for name, reason in missing.items():
+        _log.warning("missing: %s (%s)", name, reason)
+    return manifest
+
+
+def _fetch(
+    name: str, source: Source, mirror: Path | None, workspace: Workspace, parts: Sequence[str]
+) -> dict[str, Any]:
+    root, downloads = workspace.files, workspace.downloads
+    if source.protected:
+        root = protected_folder()
+        downloads = root / ".downloads"
+    target = root / (source.folder or name)
+    try:
+        if source.embedded:
+            target.mkdir(parents=True)
+            write_pairs(target)
+        else:
+            fetch_source(name, source, mirror, target, downloads)
+    except UnavailableError as error:
+        return {**_entry(source, "missing"), "reason": " ".join(str(error).split())}
+    lacking = [part for part in parts if _place(root, target, part) is None]
+    if lacking:
+        shutil.rmtree(target)
+        see = f"; see {source.page}" if source.page else ""
+        reason = f"{name} as found has no {' and no '.join(lacking)}{see}"
+        return {**_entry(source, "missing"), "reason": reason}
+    if parts:
+        _keep_only(target, [place for part in parts if (place := _place(root, target, part))])
+    return {**_entry(source, "ok"), **_contents(target)}
+
+
+def _place(root: Path, target: Path, part: str) -> Path | None:
+    """Return where a part of a source lies; some sources are a single part, named after it."""
+    places = (target / part, root / part, root / Path(part).name)
+    return next((place for place in places if place.exists()), None)
+
+
+def _keep_only(folder: Path, kept: list[Path]) -> None:
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
+        if not any(path.is_relative_to(part) for part in kept):
+            path.unlink()
+    for path in sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True):
+        if not any(path.iterdir()):
+            path.rmdir()
+
+
+def _entry(source: Source, status: str) -> dict[str, Any]:
+    return {
+        "status": status,
+        "reason": None,
+        "description": source.description,
+        "licence": source.licence,
+        "page": source.page,
+        "protected": source.protected,
+    }
+
+
+def _contents(folder: Path) -> dict[str, Any]:
+    """Number, size and common SHA-256 of the files: of lines `<sha256>  <path>`, sorted by path."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    if not paths:
+        raise SllamaError(f"{folder.name}: no file came")
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    listing = "".join(
+        f"{sha256_file(path)}  {name}\n" for path, name in zip(paths, names, strict=True)
+    )
+    return {
+        "files": len(paths),
+        "bytes": sum(path.stat().st_size for path in paths),
+        "sha256": hashlib.sha256(listing.encode()).hexdigest(),
+    }

@@ -1,0 +1,266 @@
+"""Where a source's files come from: the mirror folder first, then the network."""
+
+import fcntl
+import fnmatch
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.data.archive import unpack
+from pipeline.data.catalog import Archive, RemoteFile, Source
+from pipeline.data.transfer import (
+    DamagedError,
+    Expected,
+    RefusedError,
+    UnreachableError,
+    download,
+    hub_url,
+)
+from pipeline.errors import SllamaError
+from pipeline.io import require_free_space
+
+_log = logging.getLogger(__name__)
+
+MIRROR_VARIABLE = "SLLAMA_DATA_MIRROR"
+_JOIN = b"\n\n"
+_SPARE_BYTES = 10 << 20
+
+
+class UnavailableError(SllamaError):
+    """Neither a mirror nor the network yields a source; the message holds no local path."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Two folders beside an output: finished files, and downloads that outlive a failure."""
+
+    files: Path
+    downloads: Path
+
+
+@contextmanager
+def build_folder(out: Path) -> Iterator[Workspace]:
+    """Yield a workspace whose `files` takes the place of the folder `out` when the block succeeds.
+
+    On an exception `out` stays as it was and what was downloaded waits for the next attempt in
+    `.<out>.partial`. SllamaError if another process is building the same folder.
+    """
+    if out.is_symlink() or (out.exists() and not out.is_dir()):
+        raise SllamaError(f"{out}: in the way; the output is a folder")
+    partial = out.with_name(f".{out.name}.partial")
+    with _held(partial, out):
+        yield from _build(partial, out)
+
+
+@contextmanager
+def _held(folder: Path, out: Path) -> Iterator[None]:
+    """Make `folder` and hold it against other processes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        _lock(handle, out)
+        # The process before may have removed the folder since it was made above.
+        folder.mkdir(exist_ok=True)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, out: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise SllamaError(f"{out}: another process is making this folder; wait for it") from error
+    except OSError:
+        _log.debug("%s: a file system without locks", out)
+
+
+def _build(partial: Path, out: Path) -> Iterator[Workspace]:
+    workspace = Workspace(partial / "files", partial / "downloads")
+    shutil.rmtree(workspace.files, ignore_errors=True)
+    workspace.files.mkdir(parents=True)
+    workspace.downloads.mkdir(exist_ok=True)
+    try:
+        yield workspace
+        replaced = partial / "replaced"
+        shutil.rmtree(replaced, ignore_errors=True)
+        if out.exists():
+            out.rename(replaced)
+        try:
+            workspace.files.rename(out)
+        except OSError:
+            if replaced.exists():
+                replaced.rename(out)
+            raise
+    except BaseException:
+        shutil.rmtree(workspace.files, ignore_errors=True)
+        if not any(path.is_file() for path in workspace.downloads.rglob("*")):
+            shutil.rmtree(partial)
+        raise
+    shutil.rmtree(partial)
+
+
+def mirror_folder(configured: str | None) -> Path | None:
+    """Return the mirror: SLLAMA_DATA_MIRROR, else `configured`, else None.
+
+    SllamaError if it is named but is no folder.
+    """
+    named = os.environ.get(MIRROR_VARIABLE) or configured
+    if not named:
+        return None
+    if not Path(named).is_dir():
+        raise SllamaError(f"{named}: the mirror ({MIRROR_VARIABLE} or data.mirror) is no folder")
+    return Path(named)
+
+
+def fetch_source(
+    name: str, source: Source, mirror: Path | None, target: Path, downloads: Path
+) -> None:
+    """Put the files of a source into the folder `target`, every one as the catalog states it.
+
+    A damaged file of the mirror is named, with expected and found checksum, and fetched from the
+    network. UnavailableError if neither has the source, with the reason; DamagedError if what
+    there is is not what the catalog states.
+    """
+    if source.files and all(_whole(file, target / file.name) for file in source.files):
+        return
+    require_free_space(target, source.size + _SPARE_BYTES)
+    damage: DamagedError | None = None
+    if mirror is not None:
+        try:
+            if _take_from_mirror(name, source, mirror, target):
+                return
+        except DamagedError as error:
+            shutil.rmtree(target, ignore_errors=True)
+            damage = DamagedError(f"damaged in the mirror, {error}")
+            _log.warning("mirror %s: %s", mirror, error)
+    if reason := _no_network_address(source):
+        raise damage or UnavailableError(reason)
+    try:
+        _fetch_from_network(source, target, downloads / name)
+    except (UnreachableError, RefusedError) as error:
+        raise damage or UnavailableError(str(error)) from error
+
+
+def _no_network_address(source: Source) -> str | None:
+    """Why the network cannot help, or None if it may."""
+    see = f"; see {source.page}" if source.page else ""
+    if not source.online:
+        wanted = ", ".join(archive.path for archive in source.archives)
+        return f"to be had from a mirror only ({wanted}){see}"
+    if source.hub and source.hub.gated and not os.environ.get("HF_TOKEN"):
+        own = ", ".join(file.mirror or file.path for file in source.files)
+        return f"gated: accept its terms and set HF_TOKEN, or put {own} into a mirror{see}"
+    return None
+
+
+def _take_from_mirror(name: str, source: Source, mirror: Path, target: Path) -> bool:
+    loose = {file: mirror / _mirror_path(name, file) for file in source.files}
+    here = [path for path in loose.values() if path.is_file()]
+    if loose and len(here) == len(loose):
+        for file, path in loose.items():
+            # The copy is checked, not the original: that may change in between.
+            _copy(path, target / file.name)
+            expected_of(file).check(target / file.name, _mirror_path(name, file))
+        return True
+    if here:
+        _log.warning("mirror %s: only %d of %d files of %s", mirror, len(here), len(loose), name)
+    if source.archives and all((mirror / item.path).is_file() for item in source.archives):
+        for item in source.archives:
+            _join_into(target, _unpacked(mirror, item, target))
+        return True
+    if source.archives and (mirror / name).is_dir():
+        return _take_folder(mirror / name, source, target)
+    return False
+
+
+def _mirror_path(name: str, file: RemoteFile) -> str:
+    return file.mirror or f"{name}/{Path(file.path).name}"
+
+
+def _take_folder(folder: Path, source: Source, target: Path) -> bool:
+    taken = False
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        hidden = any(part.startswith(".") for part in relative.parts)
+        left_out = any(fnmatch.fnmatch(str(relative), pattern) for pattern in source.leave_out)
+        if path.is_file() and not path.is_symlink() and not hidden and not left_out:
+            _copy(path, target / relative)
+            taken = True
+    return taken
+
+
+def _unpacked(mirror: Path, item: Archive, target: Path) -> Path:
+    expected = Expected(item.bytes, item.sha256)
+    expected.check(mirror / item.path, item.path)
+    folder = target.with_name(f"{target.name}.unpacked")
+    shutil.rmtree(folder, ignore_errors=True)
+    written = unpack(mirror / item.path, folder, take=item.take, largest_bytes=item.unpacked_bytes)
+    # Once more: a mirror may change while it is read.
+    expected.check(mirror / item.path, item.path)
+    if len(written) != item.files:
+        shutil.rmtree(folder)
+        raise DamagedError(f"{item.path}: {item.files} files expected, {len(written)} found")
+    return folder
+
+
+def _join_into(target: Path, folder: Path) -> None:
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        destination = target / output_name(str(path.relative_to(folder)))
+        if not destination.exists():
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(destination)
+            continue
+        head = destination.read_bytes().rstrip(b"\n")
+        destination.write_bytes(head + _JOIN + path.read_bytes())
+    shutil.rmtree(folder)
+
+
+def output_name(name: str) -> str:
+    """Return the name that a corpus file gets: X.train and X.train.txt become X.txt."""
+    for ending in (".train.txt", ".train"):
+        if name.endswith(ending):
+            return name.removesuffix(ending) + ".txt"
+    return name
+
+
+def expected_of(file: RemoteFile) -> Expected:
+    """Return what the catalog states of a file's content."""
+    return Expected(file.bytes, file.sha256, file.git_blob)
+
+
+def _copy(path: Path, destination: Path) -> None:
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, destination)
+
+
+def _fetch_from_network(source: Source, target: Path, downloads: Path) -> None:
+    if source.hub:
+        downloads = downloads / source.hub.revision
+    for file in source.files:
+        arrived = downloads / file.name
+        if not _whole(file, arrived):
+            download(_url(source, file), arrived, expected_of(file), source.page)
+    for file in source.files:
+        (target / file.name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(downloads / file.name, target / file.name)
+
+
+def _whole(file: RemoteFile, arrived: Path) -> bool:
+    if not arrived.exists():
+        return False
+    try:
+        expected_of(file).check(arrived, file.name)
+    except DamagedError:
+        return False
+    return True
+
+
+def _url(source: Source, file: RemoteFile) -> str:
+    if source.hub:
+        return hub_url(source.hub.repository, source.hub.revision, file.path)
+    return f"{source.address}/{file.path}"

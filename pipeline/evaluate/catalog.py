@@ -1,0 +1,73 @@
+"""The task files in tasks/: what each task needs and how its items are read; imports no lm-eval."""
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.errors import SllamaError
+from pipeline.io import parse_yaml, read_text
+
+TASKS = Path(__file__).resolve().parent / "tasks"
+
+
+@dataclass(frozen=True)
+class TaskDescription:
+    """The metadata of one task file."""
+
+    name: str
+    source: str | None
+    """Name of the benchmark in the data catalog; None when the run's own tokens are scored."""
+    metadata: dict[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """How the task is run: `choice` (log-probabilities, by lm-eval), `finetune`, `aoa` or
+        `samples`."""
+        return str(self.metadata.get("kind", "choice"))
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What the task reads of its source: files or a folder; () when it is the whole source."""
+        if self.metadata.get("whole_source") or self.source is None:
+            return ()
+        return tuple(self.metadata.get("files") or [self.metadata["folder"]])
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads `!function path.to.name` as the bare string, so that nothing is imported."""
+
+
+_Loader.add_constructor("!function", lambda loader, node: str(node.value))
+
+
+def known_tasks() -> list[str]:
+    """Return the names of all tasks, sorted."""
+    return sorted(path.stem for path in TASKS.glob("*.yaml"))
+
+
+def describe(name: str) -> TaskDescription:
+    """Return a task's description; SllamaError names the nearest task if there is none."""
+    path = TASKS / f"{name}.yaml"
+    known = known_tasks()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+        raise SllamaError(
+            f"no task {name} (did you mean {', '.join(near)}?); known: {', '.join(known)}"
+        )
+    return parse_task(name, read_text(path), str(path))
+
+
+def parse_task(name: str, text: str, origin: str) -> TaskDescription:
+    """Return the description that the `text` of a task file holds; SllamaError: it holds none."""
+    described = parse_yaml(text, origin, _Loader)
+    metadata = described.get("metadata") if isinstance(described, dict) else None
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("source", 0), str | None):
+        raise SllamaError(f"{origin}: metadata with a source (or null) is expected")
+    parts = metadata.get("files") or [metadata.get("folder")]
+    named = isinstance(parts, list) and all(isinstance(part, str) for part in parts)
+    if not named and metadata["source"] is not None and not metadata.get("whole_source"):
+        raise SllamaError(f"{origin}: metadata with a folder, or a list of files, is expected")
+    return TaskDescription(name, metadata["source"], metadata)

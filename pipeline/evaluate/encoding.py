@@ -1,0 +1,170 @@
+"""Text to tokens for scoring: contexts and continuations, whatever the tokenizer."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from pipeline.errors import SllamaError
+from pipeline.evaluate.items import Option
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Token ids: `tokens[start:]` are scored, each given all tokens before it; start >= 1."""
+
+    tokens: list[int]
+    start: int
+
+    @property
+    def scored(self) -> list[int]:
+        """The tokens that are scored."""
+        return self.tokens[self.start :]
+
+
+class Tokenizer(Protocol):
+    """What scoring needs of a tokenizer."""
+
+    vocab_size: int
+    prefix_token: int
+    """Stands before a text that has no context: BOS, or EOS where there is no BOS."""
+
+    def encode(self, texts: Sequence[str], special: bool) -> list[list[int]]:
+        """Return the token ids of each text; `special`: with what the tokenizer adds itself."""
+
+
+class FastTokenizer:
+    """A Hugging Face tokenizer of the fast kind (with a `tokenizers` backend)."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        if not getattr(tokenizer, "is_fast", False):
+            raise SllamaError("the tokenizer is not a fast one; save it as tokenizer.json")
+        self.tokenizer = tokenizer
+        self._backend = tokenizer.backend_tokenizer
+        self._backend.no_truncation()
+        self._backend.no_padding()
+        self.vocab_size = len(tokenizer)
+        prefix = tokenizer.bos_token_id
+        self.prefix_token = tokenizer.eos_token_id if prefix is None else prefix
+        if self.prefix_token is None:
+            raise SllamaError("the tokenizer has neither BOS nor EOS; add one to it")
+
+    def encode(self, texts: Sequence[str], special: bool) -> list[list[int]]:
+        """Return the token ids of each text."""
+        encoded = self._backend.encode_batch_fast(list(texts), add_special_tokens=special)
+        return [row.ids for row in encoded]
+
+
+class SentencePieceTokenizer:
+    """A SentencePiece model file, read by SentencePiece itself."""
+
+    def __init__(self, path: Path) -> None:
+        import sentencepiece
+
+        try:
+            self._processor = sentencepiece.SentencePieceProcessor(model_file=str(path))
+        except (OSError, RuntimeError) as error:
+            raise SllamaError(f"{path}: not a SentencePiece model ({error})") from error
+        self.vocab_size = int(self._processor.vocab_size())
+        self.prefix_token = int(self._processor.bos_id())
+
+    def encode(self, texts: Sequence[str], special: bool) -> list[list[int]]:
+        """Return the token ids of each text, BOS first if `special`."""
+        ids: list[list[int]] = self._processor.encode(list(texts), add_bos=special)
+        return ids
+
+
+def load_tokenizer(path: Path) -> Tokenizer:
+    """Return the tokenizer in a folder, or of a tokenizer.json or SentencePiece .model file.
+
+    Raises SllamaError if there is none.
+    """
+    if not path.exists():
+        raise SllamaError(
+            f"{path}: no such tokenizer; name a folder, tokenizer.json or .model file"
+        )
+    if path.suffix == ".model":
+        return SentencePieceTokenizer(path)
+    import transformers
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    transformers.utils.logging.set_verbosity(logging.ERROR)
+    try:
+        if path.is_file():
+            return FastTokenizer(_with_named_specials(PreTrainedTokenizerFast, path))
+        # A folder that the user named; without consent transformers would stop and ask.
+        return FastTokenizer(
+            AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=True)
+        )
+    except SllamaError:
+        raise
+    except Exception as error:  # tokenizers raises nothing more specific
+        raise SllamaError(f"{path}: not a tokenizer ({error})") from error
+
+
+def _with_named_specials(tokenizer_class: Any, path: Path) -> Any:
+    tokenizer = tokenizer_class(tokenizer_file=str(path))
+    vocabulary = tokenizer.get_vocab()
+    for attribute, names in {
+        "bos_token": ("<s>", "<|endoftext|>", "[CLS]"),
+        "eos_token": ("</s>", "<|endoftext|>", "[SEP]"),
+    }.items():
+        name = next((name for name in names if name in vocabulary), None)
+        if getattr(tokenizer, attribute) is None and name is not None:
+            setattr(tokenizer, attribute, name)
+    return tokenizer
+
+
+class OptionEncoder:
+    """Encodes (context, continuation) pairs as lm-eval does, in a few batches.
+
+    Without a context the prefix token stands before the continuation. With one, its trailing
+    spaces go to the continuation, the whole text is encoded, and the continuation's tokens are
+    those beyond the context's own. The last answer is kept, since a model and the null scorers
+    beside it ask for the same pairs.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.tokenizer = tokenizer
+        self._last: tuple[list[Option], list[Encoded]] = ([], [])
+
+    def encode(self, options: Sequence[Option]) -> list[Encoded]:
+        """Return the encoded options, in order."""
+        asked = list(options)
+        if asked != self._last[0]:
+            self._last = (asked, _encode_options(self.tokenizer, asked))
+        return self._last[1]
+
+
+def _encode_options(tokenizer: Tokenizer, options: list[Option]) -> list[Encoded]:
+    unique = list(dict.fromkeys(options))
+    free = [option for option in unique if not option[0]]
+    bound = [option for option in unique if option[0]]
+    encoded = dict(zip(free, _encode_free(tokenizer, free), strict=True))
+    moved = [_move_spaces(option) for option in bound]
+    encoded.update(zip(bound, _encode_bound(tokenizer, moved), strict=True))
+    return [encoded[option] for option in options]
+
+
+def _encode_free(tokenizer: Tokenizer, options: list[Option]) -> list[Encoded]:
+    ids = tokenizer.encode([continuation for _, continuation in options], special=False)
+    prefix = tokenizer.prefix_token
+    return [Encoded(row if row[:1] == [prefix] else [prefix, *row], 1) for row in ids]
+
+
+def _encode_bound(tokenizer: Tokenizer, options: list[Option]) -> list[Encoded]:
+    contexts = list(dict.fromkeys(context for context, _ in options))
+    ids = tokenizer.encode(contexts, special=True)
+    lengths = {context: len(row) for context, row in zip(contexts, ids, strict=True)}
+    wholes = tokenizer.encode([context + rest for context, rest in options], special=True)
+    return [
+        Encoded(row, max(1, lengths[context]))
+        for row, (context, _) in zip(wholes, options, strict=True)
+    ]
+
+
+def _move_spaces(option: Option) -> Option:
+    context, continuation = option
+    kept = context.rstrip()
+    return kept, context[len(kept) :] + continuation

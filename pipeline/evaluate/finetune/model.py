@@ -1,0 +1,64 @@
+"""A classifier on a pretrained body: the head of the BabyLM pipelines on the last token."""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.errors import SllamaError
+from pipeline.evaluate.finetune.recipe import DROPOUT, LAYER_NORM_EPS
+
+
+class ClassifierHead(nn.Sequential):
+    """LayerNorm, Linear, GELU, LayerNorm, Dropout, Linear; the norms have no weights."""
+
+    def __init__(self, width: int, labels: int) -> None:
+        super().__init__(
+            nn.LayerNorm(width, LAYER_NORM_EPS, elementwise_affine=False),
+            nn.Linear(width, width),
+            nn.GELU(),
+            nn.LayerNorm(width, LAYER_NORM_EPS, elementwise_affine=False),
+            nn.Dropout(DROPOUT),
+            nn.Linear(width, labels),
+        )
+
+
+class Classifier(nn.Module):
+    """Left-padded tokens to logits, by way of the last token's hidden state.
+
+    body: any model with `last_hidden_state` (B, T, width); its first token sees nothing of a
+    causal model's text, so only the last will do.
+    """
+
+    def __init__(self, body: nn.Module, width: int, labels: int) -> None:
+        super().__init__()
+        self.body = body
+        self.head = ClassifierHead(width, labels)
+        self._takes_positions = "position_ids" in inspect.signature(body.forward).parameters
+
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Return logits: two of (B, T), padded on the left -> (B, labels)."""
+        options: dict[str, Any] = {}
+        if self._takes_positions:
+            # Some models count absolute positions from the padding otherwise.
+            options["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0)
+        output = self.body(input_ids=tokens, attention_mask=mask, use_cache=False, **options)
+        logits: Tensor = self.head(output.last_hidden_state[:, -1])
+        return logits
+
+
+def load_classifier(folder: Path, labels: int, device: torch.device) -> Classifier:
+    """Return a classifier in float32 on the body in a Hugging Face folder, its head random.
+
+    SllamaError if the folder has no model that AutoModel loads.
+    """
+    from transformers import AutoModel
+
+    try:
+        body = AutoModel.from_pretrained(folder, trust_remote_code=True, local_files_only=True)
+        width = int(body.config.hidden_size)
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, AttributeError) as error:
+        raise SllamaError(f"{folder}: no body to fine-tune ({error})") from error
+    return Classifier(body.float(), width, labels).to(device)

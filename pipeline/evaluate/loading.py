@@ -1,0 +1,120 @@
+"""Scorers by name: a checkpoint behind `sllama-fast`, or a null scorer."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.config import EvaluateConfig
+from pipeline.errors import SllamaError
+from pipeline.evaluate.encoding import FastTokenizer, OptionEncoder, load_tokenizer
+from pipeline.evaluate.null import BigramScorer, NullScorer, UniformScorer, UnigramScorer
+from pipeline.io import fingerprint_of, model_fingerprint, read_json
+
+_log = logging.getLogger(__name__)
+
+
+def load_model(folder: Path, tokenizer: Path, config: EvaluateConfig) -> Any:
+    """Return the FastScorer of a Hugging Face folder; SllamaError if it does not load."""
+    if not (folder / "config.json").is_file():
+        raise SllamaError(f"{folder}: no config.json there; name the folder of a checkpoint")
+    import torch
+    import transformers
+
+    from pipeline.evaluate.scorer import FastScorer
+
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    loaded = load_tokenizer(tokenizer)
+    if not isinstance(loaded, FastTokenizer):
+        raise SllamaError(f"{tokenizer}: a model needs a Hugging Face tokenizer, not a .model file")
+    device = config.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    elif device == "cuda" and not torch.cuda.is_available():
+        raise SllamaError("evaluate.device: cuda, but torch sees no GPU; use auto or cpu")
+    try:
+        scorer = FastScorer(
+            str(folder),
+            tokenizer=loaded.tokenizer,
+            device=device,
+            dtype=config.dtype,
+            trust_remote_code=True,
+            max_batch_tokens=config.max_batch_tokens,
+            is_greedy=False,
+        )
+    except Exception as error:  # configuration and code of the folder may raise anything
+        raise SllamaError(f"{folder}: the model does not load ({error})") from error
+    if scorer.max_length < 1:
+        raise SllamaError(f"{folder}: its context, {scorer.max_length} tokens, holds no text")
+    largest = len(scorer.model.get_input_embeddings().weight)
+    if loaded.vocab_size > largest:
+        raise SllamaError(
+            f"{tokenizer} has {loaded.vocab_size} entries, the model's embedding {largest}: "
+            "they do not belong together"
+        )
+    return scorer
+
+
+def load_null(name: str, encoder: OptionEncoder, tokens: Path | None) -> NullScorer:
+    """Return a null scorer; those with counts read the training tokens in the folder `tokens`.
+
+    Raises SllamaError if the tokens are missing or come from another tokenizer.
+    """
+    if name == "uniform":
+        return UniformScorer(encoder)
+    counted = {"unigram": UnigramScorer, "bigram": BigramScorer}
+    if name not in counted:
+        raise SllamaError(f"no scorer {name}; there are uniform, {', '.join(counted)}")
+    return counted[name](encoder, _training_tokens(name, encoder, tokens))
+
+
+def _training_tokens(
+    name: str, encoder: OptionEncoder, folder: Path | None
+) -> npt.NDArray[np.unsignedinteger[Any]]:
+    if folder is None or not (folder / "train.safetensors").is_file():
+        raise SllamaError(
+            f"{name} needs the training tokens (--tokens, a folder of the encode stage)"
+        )
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    described = read_json(folder / "tokens.json")
+    entries = described.get("vocab_size") if isinstance(described, dict) else None
+    if entries != encoder.tokenizer.vocab_size:
+        raise SllamaError(
+            f"{folder} was encoded with {entries} entries, the tokenizer has "
+            f"{encoder.tokenizer.vocab_size}: they do not belong together"
+        )
+    path = folder / "train.safetensors"
+    try:
+        tokens: npt.NDArray[np.unsignedinteger[Any]] = load_file(path)["tokens"]
+    except (SafetensorError, KeyError) as error:
+        raise SllamaError(
+            f"{path}: not a split of tokens ({error}); run the encode stage"
+        ) from error
+    if tokens.ndim != 1 or tokens.size == 0 or int(tokens.max()) >= encoder.tokenizer.vocab_size:
+        raise SllamaError(f"{path}: tokens beyond the vocabulary; run the encode stage again")
+    return tokens
+
+
+def describe_model(scorer: Any, folder: Path | None) -> dict[str, Any] | None:
+    """Return fingerprint (SHA-256 of configuration and weights) and parameters of a model."""
+    if folder is None:
+        return None
+    return {
+        "fingerprint": model_fingerprint(folder),
+        "parameters": sum(parameter.numel() for parameter in scorer.model.parameters()),
+        "context": scorer.max_length,
+    }
+
+
+def describe_tokenizer(encoder: OptionEncoder, path: Path) -> dict[str, Any]:
+    """Return fingerprint (SHA-256 of its file) and size of a tokenizer."""
+    files = [path] if path.is_file() else [path / "tokenizer.json"]
+    return {
+        "fingerprint": fingerprint_of([file for file in files if file.is_file()]),
+        "vocab_size": encoder.tokenizer.vocab_size,
+    }

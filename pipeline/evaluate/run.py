@@ -1,0 +1,251 @@
+"""One evaluation: a scorer, the tasks, the null scorers beside it, and the results file."""
+
+import gc
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import EvaluateConfig
+from pipeline.errors import SllamaError
+from pipeline.evaluate.catalog import TASKS, TaskDescription, describe
+from pipeline.evaluate.encoding import OptionEncoder, load_tokenizer
+from pipeline.evaluate.items import MissingDataError
+from pipeline.evaluate.loading import describe_model, describe_tokenizer, load_model, load_null
+from pipeline.evaluate.results import Scores, fragile_items
+from pipeline.io import read_json, write_json, write_text
+from pipeline.provenance import package_versions
+from pipeline.seeding import derive_seed
+
+_log = logging.getLogger(__name__)
+
+# What scores may depend on. The results are hashed, so nothing that differs between two machines
+# with the same pins is among them; the provenance record has the rest.
+_SCORING_PACKAGES = ("torch", "transformers", "tokenizers", "lm_eval")
+_MANIFEST = "manifest.json"
+
+_COLLECTION_THRESHOLD = 200_000
+
+
+@dataclass(frozen=True)
+class EvaluationRequest:
+    """What to evaluate: either `model` (a Hugging Face folder) or `scorer` (a null scorer)."""
+
+    tasks: list[str]
+    out: Path
+    config: EvaluateConfig
+    seed: int = 0
+    model: Path | None = None
+    scorer: str | None = None
+    tokenizer: Path | None = None
+    data: Path | None = None
+    protected: Path | None = None
+    """Folder of data that must not lie in readable form among the benchmarks (EWoK)."""
+    tokens: Path | None = None
+    items: Path | None = None
+    """Where to write per-item scores (JSON Lines: task, item, scores; no text)."""
+
+
+def run_evaluation(request: EvaluationRequest) -> dict[str, Any]:
+    """Evaluate, write `request.out` (and `request.items`), and return the results.
+
+    Accuracies are fractions between 0 and 1. Raises SllamaError on bad input, on data that is
+    missing (unless allow_missing) and on scores that are not finite (unless allow_nonfinite).
+    """
+    tasks = [describe(task) for task in request.tasks]
+    if request.data is not None and not request.data.is_dir():
+        raise SllamaError(f"{request.data}: no such folder of evaluation data (--data)")
+    with _rare_collections():
+        run = _Run(request)
+        made = {task.name: run.evaluate(task) for task in tasks}
+    results = {
+        "schema": 1,
+        "tasks": made,
+        "model": describe_model(run.scorer, request.model),
+        "tokenizer": describe_tokenizer(run.encoder, run.tokenizer_path),
+        "dtype": request.config.dtype if request.model else "float64",
+        "scorer": "sllama-fast" if request.model else request.scorer,
+        "versions": package_versions(_SCORING_PACKAGES),
+    }
+    write_json(request.out, results)
+    if request.items:
+        write_text(request.items, "".join(run.item_lines))
+    return results
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Let Python look for reference cycles less often.
+
+    Imports and a benchmark's items make millions of objects and hardly a cycle; by default the
+    search takes a twentieth of an evaluation's time.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(_COLLECTION_THRESHOLD, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+def _why_missing(task: TaskDescription, data: Path | None, error: MissingDataError) -> str:
+    """Return what the benchmarks stage noted when it could not fetch the source, else the error."""
+    if data is None or not (data / _MANIFEST).is_file():
+        return str(error)
+    try:
+        entry = read_json(data / _MANIFEST)["sources"].get(task.source, {})
+        return str(entry["reason"] if entry.get("status") == "missing" else error)
+    except (KeyError, TypeError, AttributeError) as damage:
+        raise SllamaError(
+            f"{data / _MANIFEST}: not a manifest of benchmarks; run the benchmarks stage"
+        ) from damage
+
+
+def _warn_of_rounding(task: str, scores: Scores) -> None:
+    fragile = fragile_items(scores)
+    if fragile:
+        _log.warning(
+            "%s: %d of %d decisions are within the rounding of bfloat16; use float32",
+            task,
+            fragile,
+            len(scores),
+        )
+
+
+class _Run:
+    """The scorers of one evaluation, loaded once."""
+
+    def __init__(self, request: EvaluationRequest) -> None:
+        self.request = request
+        self.item_lines: list[str] = []
+        if (request.model is None) == (request.scorer is None):
+            raise SllamaError("name either a model (--model) or a null scorer (--scorer)")
+        path = request.tokenizer or request.model
+        if path is None:
+            raise SllamaError("a null scorer needs a tokenizer (--tokenizer)")
+        self.tokenizer_path = path
+        if request.model is not None:
+            self.scorer: Any = load_model(request.model, path, request.config)
+            self.encoder: OptionEncoder = self.scorer.encoder
+        else:
+            self.encoder = OptionEncoder(load_tokenizer(path))
+            self.scorer = load_null(request.scorer or "", self.encoder, request.tokens)
+        self._null: dict[str, Any] = {}
+
+    def evaluate(self, task: TaskDescription) -> dict[str, Any]:
+        """Return the result of one task; one whose data is not there has the status `missing`."""
+        _log.info("%s", task.name)
+        try:
+            match task.kind:
+                case "finetune":
+                    return self._finetune(task)
+                case "aoa":
+                    return self._aoa(task)
+                case "samples":
+                    return self._samples(task)
+            return self._compare(task.name)
+        except MissingDataError as error:
+            reason = _why_missing(task, self.request.data, error)
+            if not self.request.config.allow_missing:
+                raise SllamaError(f"{task.name}: {reason}; fetch it, or drop the task") from error
+            _log.warning("%s is missing: %s", task.name, reason)
+            return {"status": "missing", "reason": reason}
+
+    def _compare(self, task: str) -> dict[str, Any]:
+        """Score the task's texts by lm-eval, and by the null scorers."""
+        from lm_eval import evaluate
+        from lm_eval.tasks import TaskManager
+
+        logging.getLogger("lm_eval").setLevel(logging.ERROR)
+        names = ("data", "protected", "tokens")
+        metadata = {name: getattr(self.request, name) for name in names}
+        manager = TaskManager(include_path=TASKS, include_defaults=False, metadata=metadata)
+        loaded = manager.load([task])
+        evaluate(self.scorer, loaded, bootstrap_iters=0, log_samples=False)
+        work = loaded["tasks"][task]
+        values = [instance.resps[0] for instance in work.instances]
+        if not self.request.config.allow_nonfinite:
+            work.require_finite(values)
+        self.item_lines.extend(work.lines(values))
+        if self.request.config.dtype != "float32" and self.request.model:
+            _warn_of_rounding(task, work.scores(values))
+        return {
+            "status": "ok",
+            "reason": None,
+            **self._summary(work, values),
+            "truncated": sum(getattr(self.scorer, "truncated", [])),
+            "null": {name: self._null_result(name, work) for name in self._null_names()},
+        }
+
+    def _finetune(self, task: TaskDescription) -> dict[str, Any]:
+        from pipeline.evaluate.finetune.run import run_finetuning
+
+        model, data = self._model_and_data(task)
+        result, lines = run_finetuning(
+            task.name,
+            task.metadata,
+            model,
+            self.tokenizer_path,
+            data,
+            self.scorer.max_length,
+            self.scorer.device,
+            self.request.config.bootstrap_samples,
+            self._seed(task.name),
+        )
+        self.item_lines.extend(lines)
+        return result
+
+    def _aoa(self, task: TaskDescription) -> dict[str, Any]:
+        from pipeline.evaluate.aoa_run import run_aoa
+
+        model, data = self._model_and_data(task)
+        result, lines = run_aoa(task.name, task.metadata, model, data, self.request.config)
+        self.item_lines.extend(lines)
+        if result["status"] == "missing":
+            # The surprisals are there, the ages of children are not.
+            raise MissingDataError(result["reason"])
+        return result
+
+    def _samples(self, task: TaskDescription) -> dict[str, Any]:
+        from pipeline.evaluate.samples import write_samples
+
+        if self.request.model is None:
+            raise MissingDataError("a null scorer writes no text; the task needs a model")
+        seed = self._seed(task.name)
+        return write_samples(task.name, task.metadata, self.scorer, self.request.tokens, seed)
+
+    def _model_and_data(self, task: TaskDescription) -> tuple[Path, Path]:
+        if self.request.model is None:
+            raise MissingDataError("a null scorer cannot be trained; the task needs a model")
+        if self.request.data is None:
+            raise SllamaError(f"{task.name}: name the folder of benchmark data (--data)")
+        return self.request.model, self.request.data
+
+    def _seed(self, task: str) -> int:
+        return derive_seed(self.request.seed, "evaluate", task)
+
+    def _null_names(self) -> list[str]:
+        return [name for name in self.request.config.null_scorers if name != self.request.scorer]
+
+    def _null_result(self, name: str, work: Any) -> dict[str, Any]:
+        if name not in self._null:
+            try:
+                self._null[name] = load_null(name, self.encoder, self.request.tokens)
+            except SllamaError as error:
+                _log.warning("%s is left out: %s", name, error)
+                self._null[name] = error
+        if isinstance(self._null[name], SllamaError):
+            return {"status": "missing", "reason": str(self._null[name])}
+        values = getattr(self._null[name], work.OUTPUT_TYPE)(work.instances)
+        return {"status": "ok", "reason": None, **self._summary(work, values)}
+
+    def _summary(self, work: Any, values: list[Any]) -> dict[str, Any]:
+        summary: dict[str, Any] = work.summarise(
+            values,
+            self.encoder,
+            self.request.config.bootstrap_samples,
+            self._seed(work.task_name),
+        )
+        return summary

@@ -1,0 +1,245 @@
+"""Submission files of the BabyLM Challenge from per-item scores.
+
+`python -m pipeline.evaluate.submission --rules 2026 --items results/items/*.jsonl --data DATA
+--out FILE` reads the benchmarks again for the texts that the format wants, so that no other file
+of a run holds them. Counts are checked against those of the official collation scripts. A file with
+EWoK predictions holds EWoK text: it is for the organisers, not for publication.
+"""
+
+import argparse
+import json
+import logging
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from pipeline.errors import SllamaError
+from pipeline.evaluate.aoa_data import read_words, surprisal_records
+from pipeline.evaluate.catalog import describe
+from pipeline.evaluate.items import Item, MissingDataError, read_jsonl
+from pipeline.evaluate.readers import READERS
+from pipeline.io import read_json, read_yaml, write_json
+from pipeline.seeding import derive_seed
+
+Rules = Literal["2025", "2026"]
+GLUE = ("boolq", "mnli", "mrpc", "multirc", "qqp", "rte", "wsc")
+SURPRISALS: dict[Rules, str] = {"2025": "aoa", "2026": "aoa_surprisals"}
+SIZES = Path(__file__).resolve().parent / "submission_sizes.yaml"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A key of the submission: its task, its task in fast evaluations, and the text of a `pred`."""
+
+    task: str
+    fast_task: str | None
+    text: Callable[[Item, int], str]
+
+
+def _continuation(item: Item, chosen: int) -> str:
+    return item.options[chosen][1]
+
+
+def _whole(item: Item, chosen: int) -> str:
+    return "".join(item.options[chosen])
+
+
+_COMMON = {
+    "blimp": _Part("blimp_filtered", "blimp_fast", _continuation),
+    "blimp_supplement": _Part("supplement_filtered", "supplement_fast", _continuation),
+    "comps": _Part("comps", None, _whole),
+    "reading": _Part("reading", "reading", _continuation),
+}
+PARTS: dict[Rules, dict[str, _Part]] = {
+    "2025": _COMMON
+    | {
+        "ewok": _Part("ewok", "ewok_fast", _continuation),
+        "entity_tracking": _Part("entity_tracking", "entity_tracking_fast", _continuation),
+        "wug_adj": _Part("wug_adj", "wug_adj", _continuation),
+        "wug_past": _Part("wug_past", "wug_past", _continuation),
+    },
+    "2026": _COMMON
+    | {
+        "ewok": _Part("ewok_2026", "ewok_fast_2026", _whole),
+        "entity_tracking_filtered": _Part("entity_tracking_filtered", None, _continuation),
+    },
+}
+
+
+def build_submission(
+    rules: Rules, items: list[Path], data: Path, fast: list[Path] | None = None, seed: int = 0
+) -> dict[str, Any]:
+    """Return the submission: {benchmark: {subtask: {"predictions": [{"id", "pred"}, ...]}}}.
+
+    items: per-item files of the evaluate stage; fast: results files of the fast tasks, one per
+    checkpoint in the order of the checkpoints. A benchmark without scores is null. Raises
+    SllamaError if a benchmark does not have the number of predictions that the challenge expects.
+    Not made: the keys of GlobalPIQA, and the age-of-acquisition score beside its surprisals (2026).
+    """
+    scores = _read_scores(items)
+    submission: dict[str, Any] = {}
+    for key, part in PARTS[rules].items():
+        if part.task not in scores:
+            _log.warning("%s: no scores of %s, left null", key, part.task)
+            submission[key] = None
+            continue
+        submission[key] = _predictions(rules, key, part, scores[part.task], data, seed)
+        _require_sizes(rules, key, submission[key])
+    submission["glue"] = _glue(rules, scores)
+    submission[SURPRISALS[rules]] = _surprisals(scores, data)
+    if fast:
+        submission["fast_eval_results"] = _fast_results(rules, fast)
+    return submission
+
+
+def _read_scores(files: list[Path]) -> dict[str, dict[str, list[float | None]]]:
+    scores: dict[str, dict[str, list[float | None]]] = {}
+    for path in files:
+        for row in read_jsonl(path):
+            scores.setdefault(row["task"], {})[row["item"]] = row["scores"]
+    return scores
+
+
+def _predictions(
+    rules: Rules,
+    key: str,
+    part: _Part,
+    scores: dict[str, list[float | None]],
+    data: Path,
+    seed: int,
+) -> dict[str, Any]:
+    metadata = describe(part.task).metadata
+    subtasks: dict[str, Any] = {}
+    try:
+        items = list(READERS[metadata["reader"]](data, metadata))
+    except MissingDataError as error:
+        raise SllamaError(f"{part.task}: {error}; name the folder of its data (--data)") from error
+    for item in items:
+        if item.identifier not in scores:
+            raise SllamaError(f"{part.task}: no score of item {item.identifier}; evaluate it again")
+        row = [-math.inf if score is None else score for score in scores[item.identifier]]
+        subtask = key if key in {"wug_adj", "wug_past"} else "_".join(item.group)
+        made = subtasks.setdefault(subtask, {"predictions": []})["predictions"]
+        made.append(_prediction(rules, key, part, item, row, seed))
+    return subtasks
+
+
+def _prediction(
+    rules: Rules, key: str, part: _Part, item: Item, scores: list[float], seed: int
+) -> dict[str, Any]:
+    if key == "reading":
+        before = -scores[1] if len(scores) > 1 else None
+        return {"id": int(item.identifier), "pred": -scores[0], "prev_pred": before}
+    best = np.flatnonzero(np.asarray(scores) == max(scores))
+    # In 2025 the first of the best is taken; in 2026 a tie is broken at random.
+    place = derive_seed(seed, "tie", item.identifier) % len(best) if rules == "2026" else 0
+    made: dict[str, Any] = {"id": item.identifier, "pred": part.text(item, int(best[place]))}
+    if key in {"wug_adj", "wug_past"}:
+        made |= {"id": f"{key}_{item.identifier.rsplit('_', 1)[1]}"}
+        made |= {"prob": 1 / (1 + math.exp(scores[1] - scores[0]))}
+    return made
+
+
+def _glue(rules: Rules, scores: dict[str, dict[str, list[float | None]]]) -> dict[str, Any] | None:
+    """Return the labels that the official fine-tuning runs chose; None without any."""
+    made = {
+        name: {"predictions": [_label(item, row) for item, row in found.items()]}
+        for name in GLUE
+        if (found := scores.get(f"glue_{name}"))
+    }
+    for name in GLUE:
+        if name not in made:
+            _log.warning("glue: no scores of glue_%s, left out", name)
+    if not made:
+        return None
+    _require_sizes(rules, "glue", made, partly=True)
+    return made
+
+
+def _label(item: str, row: list[float | None]) -> dict[str, Any]:
+    logits = [-math.inf if score is None else score for score in row]
+    return {"id": item, "pred": int(np.argmax(logits))}
+
+
+def _surprisals(
+    scores: dict[str, dict[str, list[float | None]]], data: Path
+) -> dict[str, Any] | None:
+    if "aoa" not in scores:
+        _log.warning("aoa: no surprisals over checkpoints, left null")
+        return None
+    try:
+        words = read_words(data, describe("aoa").metadata["folder"])
+    except MissingDataError as error:
+        raise SllamaError(f"aoa: {error}; name the folder of its data (--data)") from error
+    return surprisal_records(scores["aoa"], words)
+
+
+def _require_sizes(rules: Rules, key: str, made: dict[str, Any], partly: bool = False) -> None:
+    found = {name.lower(): len(part["predictions"]) for name, part in made.items()}
+    expected: dict[str, int] = read_yaml(SIZES)[rules][key]
+    if partly:
+        expected = {name: size for name, size in expected.items() if name in found}
+    if found != expected:
+        wrong = sorted(
+            name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name)
+        )
+        raise SllamaError(
+            f"{key}: expects other numbers of predictions for {', '.join(wrong[:5])}; "
+            "check the benchmark data"
+        )
+
+
+def _fast_results(rules: Rules, files: list[Path]) -> dict[str, list[Any]]:
+    """Return, for each benchmark, one {subtask: score} per checkpoint."""
+    made: dict[str, list[Any]] = {}
+    parts = {key: part for key, part in PARTS[rules].items() if part.fast_task}
+    for path in files:
+        tasks = read_json(path)["tasks"]
+        for key, part in parts.items():
+            result = tasks.get(part.fast_task, {"status": "missing"})
+            made.setdefault(key, []).append(_fast_scores(key, result))
+    return made
+
+
+def _fast_scores(key: str, result: dict[str, Any]) -> dict[str, float] | None:
+    if result["status"] != "ok":
+        return None
+    if key == "reading":
+        return {"spr": result["self_paced"], "rt": result["eye_tracking"]}
+    if result["metric"] == "spearman":
+        return {key: result["score"]}
+    return {
+        name.replace("/", "_"): group["accuracy_first_wins"]
+        for name, group in result["paradigms"].items()
+    }
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Write one submission file."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.evaluate.submission", description="BabyLM submission file"
+    )
+    parser.add_argument(
+        "--rules", choices=sorted(PARTS), required=True, help="the challenge's year"
+    )
+    parser.add_argument("--items", type=Path, nargs="+", required=True, help="per-item scores")
+    parser.add_argument("--fast", type=Path, nargs="*", help="fast results, one per checkpoint")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the evaluation data")
+    parser.add_argument("--out", type=Path, required=True, help="the submission (JSON)")
+    options = parser.parse_args(argv)
+    try:
+        submission = build_submission(options.rules, options.items, options.data, options.fast)
+        write_json(options.out, submission)
+    except SllamaError as error:
+        sys.exit(f"error: {error}")
+    print(json.dumps({key: value is not None for key, value in submission.items()}))
+
+
+if __name__ == "__main__":
+    main()

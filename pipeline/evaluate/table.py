@@ -1,0 +1,70 @@
+"""The results of an evaluation as text for a terminal."""
+
+from typing import Any
+
+_HEADER = (
+    "task",
+    "scorer",
+    "n",
+    "accuracy",
+    "first wins",
+    "ties wrong",
+    "tie rate",
+    "95% interval",
+)
+
+
+def result_table(results: dict[str, Any]) -> str:
+    """Return a table of the results, in percent: a row for each task and scorer.
+
+    `accuracy` gives a tie half credit, `first wins` full credit (an argmax over [good, bad]).
+    """
+    rows: list[tuple[str, ...]] = [_HEADER]
+    for task, result in results["tasks"].items():
+        rows.append(_row(task, results["scorer"], result))
+        rows.extend(_row(task, name, null) for name, null in result.get("null", {}).items())
+    columns = range(len(_HEADER))
+    widths = [
+        max(len(row[column]) for row in rows if len(row) > max(column, 4) or column < 3)
+        for column in columns
+    ]
+    return "\n".join(_aligned(row, widths) for row in rows)
+
+
+def _aligned(row: tuple[str, ...], widths: list[int]) -> str:
+    """Return the cells in their columns: words on the left; what a short row has last runs on."""
+    names = [cell.ljust(width) for cell, width in zip(row[:2], widths, strict=False)]
+    figures = [cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=False)]
+    if len(row) < len(_HEADER):
+        figures = [figures[0], *row[3:]]
+    return "  ".join([*names, *figures]).rstrip()
+
+
+def _row(task: str, scorer: str, result: dict[str, Any]) -> tuple[str, ...]:
+    if result.get("status") == "missing":
+        return (task, scorer, "missing", result["reason"])
+    if "bits_per_byte" in result:
+        return (
+            task,
+            scorer,
+            str(result["tokens"]),
+            f"{result['bits_per_byte']:.4f} bits/byte",
+        )
+    if "official" in result:
+        honest, official = (100 * result[key]["score"] for key in ("honest", "official"))
+        figures = f"{result['metric']} {honest:.2f} honest, {official:.2f} official"
+        return (task, scorer, str(result["n"]), figures)
+    if "accuracy" not in result:
+        figures = ", ".join(
+            f"{key} {value:.4f}" for key, value in result.items() if isinstance(value, float)
+        )
+        return (task, scorer, str(result.get("n", "")), figures)
+    shares = ("accuracy", "accuracy_first_wins", "accuracy_ties_wrong", "tie_rate")
+    interval = " to ".join(f"{100 * bound:.2f}" for bound in result["ci95"])
+    return (
+        task,
+        scorer,
+        str(result["n"]),
+        *(f"{100 * result[key]:.2f}" for key in shares),
+        interval,
+    )

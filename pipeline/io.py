@@ -1,0 +1,163 @@
+"""Files: atomic writes, checksums, JSON and YAML."""
+
+import fcntl
+import glob
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.errors import SllamaError
+
+_CHUNK_BYTES = 1 << 20
+_UNFINISHED = ".unfinished"
+# Values that fit their tag in form only, a date that no calendar has, say, raise the others.
+_MALFORMED_YAML = (
+    yaml.YAMLError, ValueError, TypeError, AttributeError, KeyError, RecursionError
+)  # fmt: skip
+
+
+@contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `target` that takes its place when the block succeeds.
+
+    The file is flushed to disk before the rename, so a power cut leaves either the old file or
+    the new one. On an exception the temporary file is removed and `target` stays as it was. What a
+    killed process left of the same target is removed first.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(target)
+    handle, name = tempfile.mkstemp(
+        prefix=f".{target.name}.", suffix=_UNFINISHED, dir=target.parent
+    )
+    temporary = Path(name)
+    try:
+        # Where the file system has no locks, nothing abandoned is ever removed.
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        with disk_errors(target):
+            yield temporary
+        # mkstemp makes files private; give them the mode that open() would have given.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(target)
+    finally:
+        os.close(handle)
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def disk_errors(target: Path) -> Iterator[None]:
+    """Turn what safetensors raises where `target` cannot be written into an OSError."""
+    try:
+        yield
+    except Exception as error:
+        # By name: much that reads and writes files here works where safetensors is absent.
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None or type(error).__name__ != "SafetensorError":
+            raise
+        code = int(number[1])
+        raise OSError(code, os.strerror(code), str(target)) from error
+
+
+def _remove_abandoned(target: Path) -> None:
+    """Remove temporary files of `target` that no living process holds."""
+    for path in target.parent.glob(f".{glob.escape(target.name)}.*{_UNFINISHED}"):
+        with suppress(OSError), path.open("rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 `text` to `path` atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` atomically as indented JSON with sorted keys and no NaN."""
+    write_text(
+        path,
+        json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n",
+    )
+
+
+def read_text(path: Path) -> str:
+    """Return a file's UTF-8 text; SllamaError names the file if it is absent or not UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise SllamaError(f"{path}: no such file") from error
+    except UnicodeDecodeError as error:
+        raise SllamaError(
+            f"{path}: not UTF-8 text (byte {error.start}); convert it first"
+        ) from error
+
+
+def read_json(path: Path) -> Any:
+    """Return a JSON file's value; SllamaError names the file if it is absent or malformed."""
+    try:
+        return json.loads(read_text(path))
+    # JSONDecodeError, or an integer too long to read.
+    except (ValueError, RecursionError) as error:
+        raise SllamaError(f"{path}: not valid JSON ({error})") from error
+
+
+def read_yaml(path: Path) -> Any:
+    """Return a YAML file's value; SllamaError names the file if it is absent or malformed."""
+    return parse_yaml(read_text(path), str(path))
+
+
+def parse_yaml(text: str, origin: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Any:
+    """Return the value of YAML `text`; SllamaError says that `origin` is malformed."""
+    try:
+        return yaml.load(text, Loader=loader)  # noqa: S506
+    except _MALFORMED_YAML as error:
+        first_line = (str(error) or type(error).__name__).splitlines()[0]
+        raise SllamaError(f"{origin}: not valid YAML ({first_line})") from error
+
+
+def sha256_file(path: Path) -> str:
+    """Return the hexadecimal SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def fingerprint_of(files: Sequence[Path]) -> str:
+    """Return the SHA-256 of a file, or of the concatenated SHA-256 of several, in their order."""
+    digests = [sha256_file(file) for file in files]
+    return (
+        digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+    )
+
+
+def model_fingerprint(model: Path) -> str:
+    """Return the fingerprint of a model folder: of its configuration and its weights."""
+    return fingerprint_of([model / "config.json", *sorted(model.glob("*.safetensors"))])
+
+
+def require_free_space(folder: Path, needed_bytes: int) -> None:
+    """Raise SllamaError unless the file system of `folder` has `needed_bytes` free."""
+    existing = folder
+    while not existing.exists():
+        existing = existing.parent
+    free = shutil.disk_usage(existing).free
+    if free < needed_bytes:
+        raise SllamaError(
+            f"{folder}: {needed_bytes / 1e6:,.0f} MB needed, {free / 1e6:,.0f} MB free; "
+            "free some space or choose another folder"
+        )

@@ -1,0 +1,130 @@
+"""Cells: one figure of one row, over its seeds."""
+
+from collections.abc import Callable, Sequence
+
+from pipeline.paper.inputs import Inputs, Run
+from pipeline.paper.statistics import (
+    ItemDifference,
+    SeedDifference,
+    paired_over_items,
+    paired_over_seeds,
+    spread,
+)
+from pipeline.report.numbers import count, fixed, percent, rounded, short_count
+from pipeline.report.records import GroupScores, Missing, TextScores
+
+NOT_RUN = "not run"
+NOT_AVAILABLE = "not available"
+MISSING = "data missing"
+NONE = "–"
+
+BOOTSTRAP_SAMPLES = 2000
+
+
+def percent_cell(values: Sequence[float]) -> str:
+    """Fractions, one a seed, as `mean ± standard deviation` in percent."""
+    return _mean_and_deviation(values, percent)
+
+
+def bits_cell(values: Sequence[float]) -> str:
+    """Bits per byte, one a seed, as `mean ± standard deviation`."""
+    return _mean_and_deviation(values, lambda value: fixed(value, 4))
+
+
+def _mean_and_deviation(values: Sequence[float], form: Callable[[float], str]) -> str:
+    found = spread(values)
+    deviation = "" if found.deviation is None else f" ± {form(found.deviation)}"
+    return f"{form(found.mean)}{deviation}"
+
+
+def choice_cell(inputs: Inputs, runs: Sequence[Run], role: str, figure: str = "accuracy") -> str:
+    """A figure of the task that plays `role`, over the runs; or why there is none."""
+    task = inputs.task(role)
+    if task is None or not runs:
+        return NOT_RUN
+    scores = [run.tasks.get(task) for run in runs]
+    return score_cell(scores, figure)
+
+
+def score_cell(scores: Sequence[GroupScores | TextScores | Missing | None], figure: str) -> str:
+    """One attribute of the scores of several runs as a cell."""
+    if any(isinstance(score, Missing) for score in scores):
+        return MISSING
+    if not scores or None in scores:
+        return NOT_RUN
+    values = [float(getattr(score, figure)) for score in scores]
+    return bits_cell(values) if figure == "bits_per_byte" else percent_cell(values)
+
+
+def size_cells(runs: Sequence[Run]) -> tuple[str, str, str]:
+    """Parameters, words seen, tokens seen: equal over seeds but for a few words."""
+    if not runs:
+        return (NOT_RUN,) * 3
+    first = runs[0].train
+    return count(first.parameters), short_count(first.words_seen), short_count(first.tokens_seen)
+
+
+def speed_cell(runs: Sequence[Run]) -> str:
+    """Tokens a second in training, the mean of the runs whose record is at hand."""
+    speeds = [float(speed) for run in runs if (speed := run.provenance.get("tokens_per_second"))]
+    if speeds:
+        return count(round(sum(speeds) / len(speeds)))
+    return NOT_AVAILABLE if runs else NOT_RUN
+
+
+def seeds_cell(runs: Sequence[Run]) -> str:
+    """How many seeds a row is over."""
+    return str(len(runs)) if runs else NOT_RUN
+
+
+def common_seeds(first: Sequence[Run], second: Sequence[Run]) -> tuple[list[Run], list[Run]]:
+    """The runs of two variants whose seeds both have, in one order."""
+    by_seed = {run.seed: run for run in second}
+    kept = [run for run in first if run.seed in by_seed]
+    return kept, [by_seed[run.seed] for run in kept]
+
+
+def item_difference(
+    inputs: Inputs, first: Sequence[Run], second: Sequence[Run]
+) -> ItemDifference | None:
+    """first - second on the pairs, paired over items; None where one has no runs."""
+    one, other = common_seeds(first, second)
+    task = inputs.task("pairs")
+    if task is None or not one or any(run.choice(task) is None for run in (*one, *other)):
+        return None
+    return paired_over_items(
+        [run.credits(task) for run in one],
+        [run.credits(task) for run in other],
+        BOOTSTRAP_SAMPLES,
+    )
+
+
+def seed_difference(
+    inputs: Inputs, first: Sequence[Run], second: Sequence[Run]
+) -> SeedDifference | None:
+    """first - second in the pairs' accuracy, paired over seeds."""
+    task = inputs.task("pairs")
+    pairs = [
+        (one.accuracy, other.accuracy)
+        for a, b in zip(*common_seeds(first, second), strict=True)
+        if (one := a.choice(task)) and (other := b.choice(task))
+    ]
+    return paired_over_seeds([one for one, _ in pairs], [other for _, other in pairs])
+
+
+def difference_cells(found: ItemDifference | SeedDifference | None) -> tuple[str, str]:
+    """A difference in points, and its 95% interval."""
+    if found is None:
+        return NONE, NONE
+    return points(found.mean), f"{points(found.low)} to {points(found.high)}"
+
+
+def points(fraction: float) -> str:
+    """A difference of fractions in percentage points, with its sign."""
+    value = rounded(fraction, 4).scaleb(2)
+    return f"{value:+f}" if value else f"{value:f}"
+
+
+def p_cell(p: float) -> str:
+    """A p-value; very small ones only as such."""
+    return "< 0.0001" if p < 0.0001 else fixed(p, 4)

@@ -1,0 +1,151 @@
+"""From profile and variants to one resolved recipe a run.
+
+A run's training depends on its own file alone, so one more variant costs only itself.
+"""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.config import PARAMS_FILE, ModelConfig, Params, parse_params
+from pipeline.errors import SllamaError
+from pipeline.io import read_yaml, write_text
+from pipeline.paper.settings import Settings, Variant
+from pipeline.recipes import RECIPES, apply_overrides, load_recipe
+
+CountParameters = Callable[[ModelConfig, int], int]
+"""Parameters of an architecture with a vocabulary of that many entries."""
+
+# Training reads neither section; the same in every plan, so that a change there retrains nothing.
+_UNREAD_IN_TRAINING: dict[str, Any] = {
+    "evaluate": {
+        "tasks": ["heldout"],
+        "null_scorers": [],
+        "dtype": "float32",
+        "device": "auto",
+        "max_batch_tokens": 1,
+        "bootstrap_samples": 1,
+        "allow_nonfinite": False,
+        "allow_missing": True,
+    },
+    "report": {"title": "unused", "formats": ["markdown"]},
+}
+_LARGEST_HIDDEN_SIZE = 4096
+_HIDDEN_SIZE_STEP = 4
+
+
+def write_plan(
+    settings: Settings,
+    out: Path,
+    count: CountParameters,
+    params: Path = PARAMS_FILE,
+    recipes: Path = RECIPES,
+) -> list[str]:
+    """Write data.yaml, evaluate-<seed>.yaml and <variant>-<seed>.yaml into `out`.
+
+    Returns a line on the size of each run.
+    SllamaError: an override that is no key of the recipe, or values that do not go together.
+    """
+    size = settings.profile
+    base = read_yaml(params)
+    if size.recipe is not None:
+        apply_overrides(base, load_recipe(size.recipe, recipes))
+    apply_overrides(base, copy.deepcopy(size.set))
+    base["evaluate"]["tasks"] = list(size.tasks.values())
+    # The scorers that know nothing are run once, not once a model.
+    base["evaluate"]["null_scorers"] = []
+    base["train"]["probe_every"] = 0
+    files = {"data": parse_params(base, f"profile {settings.selected.profile}")}
+    lines = []
+    for seed in settings.selected.seeds:
+        files[f"evaluate-{seed}"] = parse_params({**base, "seed": seed}, "evaluation")
+        for name in settings.selected.trained:
+            run = resolve(settings, settings.variant(name), base, seed, count)
+            files[f"{name}-{seed}"] = run
+            lines.append(_describe(name, run, count))
+    for name, resolved in files.items():
+        text = yaml.safe_dump(resolved.model_dump(mode="json"), sort_keys=False)
+        write_text(out / f"{name}.yaml", text)
+    return lines
+
+
+def resolve(
+    settings: Settings, variant: Variant, base: dict[str, Any], seed: int, count: CountParameters
+) -> Params:
+    """Return the training recipe of one run: the base, the variant's overrides, the seed."""
+    values = copy.deepcopy(base)
+    _require_known(variant, base)
+    apply_overrides(values, copy.deepcopy(variant.set))
+    values["seed"] = seed
+    if variant.decay_multiple is not None:
+        values["train"]["decay_steps"] = round(variant.decay_multiple * values["train"]["steps"])
+    if "curves" in variant.tables:
+        values["train"]["word_checkpoints"] = True
+    values |= copy.deepcopy(_UNREAD_IN_TRAINING)
+    resolved = parse_params(values, f"variant {variant.name}")
+    if variant.parameters_of is None:
+        return resolved
+    model = resolve(settings, settings.variant(variant.parameters_of), base, seed, count).model
+    vocabulary = _vocabulary(resolved)
+    fitted = fit_sizes(resolved.model, count(model, vocabulary), vocabulary, count)
+    return resolved.model_copy(update={"model": fitted})
+
+
+def fit_sizes(
+    model: ModelConfig, target: int, vocabulary: int, count: CountParameters
+) -> ModelConfig:
+    """Return `model` with the sizes that come nearest to `target` parameters, not above it.
+
+    hidden_size becomes the largest multiple of 4 that fits with an MLP of the same proportions,
+    intermediate_size takes what is left. SllamaError if even the smallest does not fit.
+    """
+    proportion = model.intermediate_size / model.hidden_size
+
+    def sized(hidden: int, intermediate: int) -> ModelConfig:
+        return model.model_copy(
+            update={"hidden_size": hidden, "intermediate_size": max(1, intermediate)}
+        )
+
+    fitting = None
+    step = max(_HIDDEN_SIZE_STEP, 2 * model.num_attention_heads)
+    for hidden in range(step, _LARGEST_HIDDEN_SIZE, step):
+        candidate = sized(hidden, round(proportion * hidden))
+        if count(candidate, vocabulary) > target:
+            break
+        fitting = candidate
+    if fitting is None:
+        raise SllamaError(f"no such model has as few as {target:,} parameters")
+    hidden, inner = fitting.hidden_size, fitting.intermediate_size
+    row = count(sized(hidden, inner + 1), vocabulary) - count(fitting, vocabulary)
+    return sized(hidden, inner + (target - count(fitting, vocabulary)) // row)
+
+
+def _require_known(variant: Variant, base: dict[str, Any]) -> None:
+    for section, keys in variant.set.items():
+        if section not in ("model", "train"):
+            raise SllamaError(
+                f"variant {variant.name}: {section} is the profile's; a variant sets model or train"
+            )
+        for key in keys:
+            if key not in base[section]:
+                known = ", ".join(base[section])
+                raise SllamaError(f"variant {variant.name}: no key {section}.{key} (of {known})")
+
+
+def _vocabulary(params: Params) -> int:
+    if params.tokenizer.vocab_size is None:
+        raise SllamaError("the paper's profiles train their tokenizer: set tokenizer.vocab_size")
+    return params.tokenizer.vocab_size
+
+
+def _describe(name: str, run: Params, count: CountParameters) -> str:
+    train = run.train
+    tokens = train.steps * train.batch_size * train.sequence_length
+    parameters = count(run.model, _vocabulary(run))
+    return (
+        f"{name} seed {run.seed}: {parameters:,} parameters, {train.steps:,} steps, "
+        f"{tokens:,} tokens"
+    )

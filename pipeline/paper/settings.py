@@ -1,0 +1,153 @@
+"""paper/params.yaml: profiles (how large, on what) and variants (what is compared), typed."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+
+from pipeline.config import Natural, Section
+from pipeline.errors import SllamaError
+from pipeline.io import read_yaml
+
+SETTINGS_FILE = Path("paper/params.yaml")
+
+TableName = Literal["headline", "parts", "choices", "audit", "curves"]
+Role = Literal["pairs", "supplement", "entity", "ewok", "heldout"]
+NullName = Literal["uniform", "unigram", "bigram"]
+# Names become parts of file names and of DVC's stage names.
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Labels = Annotated[
+    list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)
+]
+
+
+class Profile(Section):
+    """One size of the whole: smoke, cpu, full."""
+
+    about: str = Field(min_length=1, description="what it is, for a reader of the tables")
+    recipe: str | None = Field(description="a file of recipes/, laid on params.yaml; null: none")
+    seeds: list[Natural] = Field(min_length=1)
+    tasks: dict[Role, str] = Field(description="the task that plays each part in the tables")
+    nulls: list[NullName] = Field(description="scorers that know nothing, with the own tokenizer")
+    mirrored_tokenizers: list[Name] = Field(
+        default_factory=list,
+        description="the uniform scorer with these, too, where the mirror has tokenizers/<name>",
+    )
+    set: dict[str, Any] = Field(default_factory=dict, description="overrides on the recipe")
+
+    @model_validator(mode="after")
+    def _pairs_and_text_are_there(self) -> Self:
+        if not {"pairs", "heldout"} <= set(self.tasks):
+            raise ValueError("tasks: every profile needs pairs and heldout")
+        return self
+
+
+class Variant(Section):
+    """One row: overrides on the profile's recipe, and the tables that it stands in."""
+
+    name: Name
+    tables: dict[TableName, Labels] = Field(description="the row's label (or labels) by table")
+    profiles: list[str] = Field(description="profiles that run it; elsewhere it is `not run`")
+    set: dict[str, Any] = Field(default_factory=dict, description="overrides, as in a recipe")
+    against: str | None = Field(
+        default=None, description="what its differences are taken from; null: the reference"
+    )
+    decay_multiple: float | None = Field(
+        default=None, gt=0, description="train.decay_steps as a multiple of train.steps"
+    )
+    parameters_of: str | None = Field(
+        default=None, description="variant whose parameter count is to be met by the sizes"
+    )
+    reloaded: bool = Field(
+        default=False, description="not trained: the reference as the released loader gives it back"
+    )
+
+
+class Selection(Section):
+    """What DVC's matrices run: written by `python -m pipeline.paper PROFILE`, not by hand."""
+
+    profile: str
+    seeds: list[Natural]
+    tasks: str
+    curve_tasks: str
+    trained: list[str]
+    reloaded: list[str]
+    evaluated: list[str]
+    curves: list[str]
+    nulls: list[NullName]
+    mirrored_tokenizers: list[str]
+
+
+class Settings(Section):
+    """The whole of paper/params.yaml."""
+
+    reference: Name = Field(description="the variant that the others are compared with")
+    profiles: dict[str, Profile] = Field(min_length=1)
+    variants: list[Variant] = Field(min_length=1)
+    selected: Selection
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Self:
+        names = [variant.name for variant in self.variants]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"variants: {', '.join(twice)} twice")
+        wanted = {self.reference}
+        for variant in self.variants:
+            wanted |= {*filter(None, (variant.against, variant.parameters_of))}
+            if unknown := sorted(set(variant.profiles) - set(self.profiles)):
+                raise ValueError(f"{variant.name}: no profile {', '.join(unknown)}")
+            if variant.reloaded and (variant.set or variant.name == self.reference):
+                raise ValueError(f"{variant.name}: a reloaded variant has no settings of its own")
+        if unknown := sorted(wanted - set(names)):
+            raise ValueError(f"no variant {', '.join(unknown)}")
+        return self
+
+    @property
+    def profile(self) -> Profile:
+        """The profile that is selected."""
+        return self.profiles[self.selected.profile]
+
+    def variant(self, name: str) -> Variant:
+        """Return a variant by its name."""
+        return next(variant for variant in self.variants if variant.name == name)
+
+    def select(self, profile: str) -> Selection:
+        """Return what has to run under a profile; SllamaError if there is none of that name."""
+        if profile not in self.profiles:
+            raise SllamaError(f"no profile {profile} in the paper: {', '.join(self.profiles)}")
+        chosen = [variant for variant in self.variants if profile in variant.profiles]
+        names = [variant.name for variant in chosen]
+        if self.reference not in names:
+            raise SllamaError(f"profile {profile} has to run the reference, {self.reference}")
+        size = self.profiles[profile]
+        return Selection(
+            profile=profile,
+            seeds=size.seeds,
+            tasks=",".join(size.tasks.values()),
+            curve_tasks=f"{size.tasks['pairs']},{size.tasks['heldout']}",
+            trained=[variant.name for variant in chosen if not variant.reloaded],
+            reloaded=[variant.name for variant in chosen if variant.reloaded],
+            evaluated=names,
+            curves=[v.name for v in chosen if "curves" in v.tables and not v.reloaded],
+            nulls=size.nulls,
+            mirrored_tokenizers=size.mirrored_tokenizers,
+        )
+
+
+def load_settings(path: Path = SETTINGS_FILE) -> Settings:
+    """Read and check paper/params.yaml; SllamaError lists what is wrong in one line."""
+    return parse_settings(read_yaml(path), str(path))
+
+
+def parse_settings(values: Any, origin: str) -> Settings:
+    """Check `values` (the parsed YAML); `origin` names them in error messages."""
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        complaints = (
+            f"{'.'.join(str(part) for part in item['loc'])}: "
+            + str(item["msg"]).removeprefix("Value error, ")
+            for item in error.errors()
+        )
+        raise SllamaError(f"{origin}: " + "; ".join(complaints)) from error

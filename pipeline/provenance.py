@@ -1,0 +1,129 @@
+"""Where an output came from: commit, versions, hardware, time.
+
+The record lies beside the output and is hashed by nobody, so that running the same recipe again
+leaves every tracked file as it was.
+"""
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pipeline.io import write_json
+
+_PACKAGES = (
+    "torch",
+    "transformers",
+    "tokenizers",
+    "datasets",
+    "lm_eval",
+    "dvc",
+    "safetensors",
+    "numpy",
+)
+_ENVIRONMENT = (
+    "SLLAMA_RUNTIME", "SLLAMA_IMAGE", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "DVC_EXP_NAME"
+)  # fmt: skip
+
+
+def provenance_path(output: Path) -> Path:
+    """Return the path of the record that lies beside `output`."""
+    return output.with_name(f"{output.name}.provenance.json")
+
+
+def write_provenance(output: Path, section: dict[str, Any], **extra: Any) -> None:
+    """Record how `output` was made: the resolved `section` of the recipe and what ran it."""
+    write_json(
+        provenance_path(output),
+        {
+            "output": output.name,
+            "section": section,
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "command": sys.argv,
+            **describe_code(),
+            **describe_machine(),
+            **extra,
+        },
+    )
+
+
+def describe_code() -> dict[str, Any]:
+    """Return the commit (null outside git), whether the tree differs from it, and versions.
+
+    In a container, which may lack git, the launcher has said both.
+    """
+    said = os.environ.get("SLLAMA_DIRTY")
+    changed = (
+        said == "true" if said else bool(_git("status", "--porcelain", "--untracked-files=no"))
+    )
+    return {
+        "commit": os.environ.get("SLLAMA_COMMIT") or _git("rev-parse", "HEAD"),
+        "dirty": changed,
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that shape results."""
+    return {"python": platform.python_version(), **package_versions(_PACKAGES)}
+
+
+def package_versions(names: Iterable[str]) -> dict[str, str]:
+    """Return the versions of those of the packages that are installed."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def describe_machine() -> dict[str, Any]:
+    """Return processor, GPU (if torch is loaded and sees one), threads and runtime settings."""
+    return {
+        "machine": {
+            "system": platform.platform(),
+            "processor": _processor_name(),
+            "cores": os.cpu_count(),
+            **_describe_torch(),
+        },
+        "environment": {key: os.environ[key] for key in _ENVIRONMENT if key in os.environ},
+    }
+
+
+def _describe_torch() -> dict[str, Any]:
+    # A stage without torch must not pay for importing it here.
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return {}
+    described: dict[str, Any] = {
+        "threads": torch.get_num_threads(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "cuda": torch.version.cuda,
+    }
+    if torch.cuda.is_available():
+        described["gpu"] = torch.cuda.get_device_name()
+    return described
+
+
+def _processor_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,75 @@
+"""What is known of the model that is to be published, checked to be of one and the same run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import Params
+from pipeline.data.catalog import Source, load_catalog
+from pipeline.errors import SllamaError
+from pipeline.io import model_fingerprint, read_json, sha256_file
+from pipeline.provenance import provenance_path
+from pipeline.report.inputs import Inputs, read_inputs
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """Scores and curves, the corpus by the catalog, and how the model was made.
+
+    provenance: the record beside the model; None where it did not come along.
+    """
+
+    inputs: Inputs
+    corpus: Source
+    provenance: dict[str, Any] | None
+
+
+def read_run(params: Params, model: Path, results: Path, tokens: Path) -> RunRecord:
+    """Read what the stages left in `results` and beside `model`.
+
+    tokens: tokens.json of the encoding. SllamaError: anything missing, malformed, or of another
+    model than the one in the folder `model`.
+    """
+    if not (model / "config.json").is_file():
+        raise SllamaError(f"{model}: no config.json there; name the folder of a trained model")
+    inputs = read_inputs(
+        params,
+        train_metrics=results / "train" / "metrics.json",
+        history=results / "train" / "history.tsv",
+        evaluate_dir=results / "evaluate",
+        tokens=tokens,
+    )
+    _require_scored(model, results, inputs)
+    path = provenance_path(model)
+    provenance = read_json(path) if path.is_file() else None
+    if provenance is not None:
+        _require_recipe(params, provenance, path)
+    return RunRecord(inputs, load_catalog().corpus(params.data.source), provenance)
+
+
+def _require_scored(model: Path, results: Path, inputs: Inputs) -> None:
+    scored = inputs.evaluation
+    again = f"the scores in {results / 'evaluate'} are of another; run the evaluate stage again"
+    if scored.model.fingerprint != model_fingerprint(model):
+        raise SllamaError(f"{model}: not the model that was scored: {again}")
+    tokenizer = model / "tokenizer.json"
+    if not tokenizer.is_file() or scored.tokenizer.fingerprint != sha256_file(tokenizer):
+        raise SllamaError(f"{tokenizer}: not the tokenizer that was scored with: {again}")
+
+
+def _require_recipe(params: Params, provenance: dict[str, Any], path: Path) -> None:
+    recorded = provenance.get("section", {})
+    current = params.model_dump(mode="json")
+    changed = [
+        f"{section}.{key}: {value} -> {current[section][key]}"
+        for section in ("model", "train")
+        for key, value in recorded.get(section, {}).items()
+        if key in current[section] and current[section][key] != value
+    ]
+    if recorded.get("seed", params.seed) != params.seed:
+        changed.append(f"seed: {recorded['seed']} -> {params.seed}")
+    if changed:
+        raise SllamaError(
+            f"{path}: trained by another recipe than --params ({'; '.join(changed[:3])}); "
+            "name the recipe of this run"
+        )

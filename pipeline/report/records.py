@@ -1,0 +1,241 @@
+"""What the input files hold: required keys, strict types, finite numbers."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Count = Annotated[int, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+NonNegative = Annotated[float, Field(ge=0)]
+Interval = Annotated[list[Fraction], Field(min_length=2, max_length=2)]
+Correlation = Annotated[float, Field(ge=-1, le=1)]
+CorrelationInterval = Annotated[list[Correlation], Field(min_length=2, max_length=2)]
+
+
+class Record(BaseModel):
+    """Part of an input file: strict types, finite numbers, further keys ignored."""
+
+    model_config = ConfigDict(
+        strict=True, frozen=True, extra="ignore", allow_inf_nan=False, protected_namespaces=()
+    )
+
+
+class Validation(Record):
+    """Held-out validation split: nats a token, bits a byte of text."""
+
+    loss: NonNegative
+    bits_per_byte: NonNegative
+    perplexity: NonNegative
+
+
+class TrainMetrics(Record):
+    """results/train/metrics.json."""
+
+    parameters: Count
+    parameters_by_component: dict[str, Count] = Field(min_length=1)
+    steps: Count
+    tokens_seen: Count
+    words_seen: Count
+    passes: NonNegative
+    train_loss: NonNegative
+    skipped_batches: Count = 0
+    validation: Validation
+
+
+class Split(Record):
+    """One split of the encoded corpus."""
+
+    tokens: Count
+    documents: Count
+    words: Count
+    bytes: Count
+
+
+class Tokens(Record):
+    """data/tokens/tokens.json."""
+
+    fingerprint: str
+    vocab_size: Count
+    dtype: str
+    sources: list[str]
+    stand_in: bool
+    source: str
+    splits: dict[str, Split] = Field(min_length=1)
+
+
+class Missing(Record):
+    """A task or a scorer that could not be run, and why."""
+
+    status: Literal["missing"]
+    reason: str = Field(min_length=1)
+
+
+class Scores(Record):
+    """Forced choices: fractions of `n` items; `accuracy` gives a tie half a point."""
+
+    n: Annotated[int, Field(gt=0)]
+    accuracy: Fraction
+    accuracy_first_wins: Fraction
+    accuracy_ties_wrong: Fraction
+    tie_rate: Fraction
+    nonfinite: Count = 0
+    truncated: Count = 0
+    ci95: Interval | None = None
+
+
+class GroupScores(Scores):
+    """The scores of a task and of each of its paradigms."""
+
+    paradigms: dict[str, Scores] = Field(min_length=1)
+
+
+class ChoiceTask(GroupScores):
+    """A task of forced choices: the model, and the scorers that know nothing, by name."""
+
+    ci95: Interval
+    nonfinite: Count
+    truncated: Count
+    null: dict[str, GroupScores]
+    missing_null: dict[str, Missing] = Field(default_factory=dict)
+
+
+class TextScores(Record):
+    """How well running text is predicted."""
+
+    bits_per_byte: NonNegative
+    perplexity: NonNegative | None = Field(description="null: too large for a float")
+
+
+class TextTask(TextScores):
+    """Held-out text: the model, and the scorers that know nothing, by name."""
+
+    tokens: Count
+    bytes: Count
+    null: dict[str, TextScores]
+    missing_null: dict[str, Missing] = Field(default_factory=dict)
+
+
+class JudgementScores(Record):
+    """Spearman's correlation with what people prefer; null where it is undefined."""
+
+    n: Count
+    score: Correlation | None
+    tie_rate: Fraction
+    nonfinite: Count
+    ci95: CorrelationInterval | None
+
+
+class JudgementTask(JudgementScores):
+    """Made-up words: the model, and the scorers that know nothing, by name."""
+
+    metric: Literal["spearman"]
+    null: dict[str, JudgementScores]
+    missing_null: dict[str, Missing] = Field(default_factory=dict)
+
+
+class ReadingScores(Record):
+    """Gains in R2 from surprisal, fractions of what the baseline leaves; null: undefined."""
+
+    n: Count
+    score: float | None
+    eye_tracking: float | None
+    self_paced: float | None
+    nonfinite: Count
+
+
+class ReadingTask(ReadingScores):
+    """Reading times: the model, and the scorers that know nothing, by name."""
+
+    metric: Literal["r2_gain"]
+    null: dict[str, ReadingScores]
+    missing_null: dict[str, Missing] = Field(default_factory=dict)
+
+
+class Runs(Record):
+    """Fine-tuning runs, one a seed: scores, and the epoch that was chosen."""
+
+    score: Fraction
+    scores: list[Fraction] = Field(min_length=1)
+    epochs: list[Count] = Field(min_length=1)
+
+
+class ConstantScore(Record):
+    """What the same answer to every question gets."""
+
+    label: int
+    score: Fraction
+
+
+class FinetuneTask(Record):
+    """A fine-tuning task; `score` is the honest number."""
+
+    metric: Literal["accuracy", "f1"]
+    n: Count
+    train: Count
+    context: Count
+    seeds: list[int] = Field(min_length=1)
+    score: Fraction
+    ci95: Interval
+    honest: Runs
+    official: Runs
+    null: dict[Literal["constant"], ConstantScore]
+
+
+class AgeTask(Record):
+    """Age of acquisition: Pearson's correlation over words; null where it is undefined."""
+
+    metric: Literal["pearson"]
+    n: Count
+    words: Count
+    acquired: Count
+    checkpoints: list[str]
+    score: Correlation | None
+    p_value: Fraction | None
+    ci95: CorrelationInterval | None
+
+
+class Sample(Record):
+    """A text that the model wrote after `prompt`; `ended`: by itself, not by the limit."""
+
+    prompt: str
+    temperature: Annotated[float, Field(gt=0)]
+    text: str
+    ended: bool
+
+
+class SamplesTask(Record):
+    """Texts for reading, without a score; `seed` is the origin of their random streams."""
+
+    seed: Count
+    max_tokens: Count
+    samples: list[Sample] = Field(min_length=1)
+
+
+class ModelIdentity(Record):
+    """Which weights were scored."""
+
+    fingerprint: str
+    parameters: Count
+
+
+class TokenizerIdentity(Record):
+    """Which tokenizer the weights were scored with."""
+
+    fingerprint: str
+    vocab_size: Count
+
+
+class Evaluation(Record):
+    """results/evaluate/<task>.json, its tasks still unread."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    tasks: dict[str, dict[str, Any]]
+    model: ModelIdentity
+    tokenizer: TokenizerIdentity
+    dtype: str
+    scorer: str
+    versions: dict[str, str]
+
+
+NullScoredTask = ChoiceTask | TextTask | JudgementTask | ReadingTask
+Task = NullScoredTask | FinetuneTask | AgeTask | SamplesTask | Missing

@@ -1,0 +1,77 @@
+"""results/metrics.json: the few figures that tell runs apart, for `dvc metrics` and `dvc exp`."""
+
+from typing import Any
+
+from pipeline.report.inputs import Inputs
+from pipeline.report.numbers import rounded
+from pipeline.report.scores import MISSING, scorers, text_scorers
+
+_DIGITS = 6
+
+
+def summarize(inputs: Inputs) -> dict[str, Any]:
+    """One flat level for the run, one for each task; fractions of 1, six decimals.
+
+    A missing task has a status and no score, a missing null scorer has null.
+    """
+    train = inputs.train
+    summary: dict[str, Any] = {
+        "parameters": train.parameters,
+        "steps": train.steps,
+        "tokens_seen": train.tokens_seen,
+        "words_seen": train.words_seen,
+        "passes": _round(train.passes),
+        "train_loss": _round(train.train_loss),
+        "validation_loss": _round(train.validation.loss),
+        "bits_per_byte": _round(train.validation.bits_per_byte),
+        "stand_in": inputs.tokens.stand_in,
+    }
+    for name, task in inputs.choice_tasks.items():
+        summary[name] = {
+            "accuracy": _round(task.accuracy),
+            "accuracy_first_wins": _round(task.accuracy_first_wins),
+            "tie_rate": _round(task.tie_rate),
+            **{
+                scored.name: _round(scored.scores.accuracy) if scored.scores else None
+                for scored in scorers(inputs, task)
+                if scored.kind == "null"
+            },
+        }
+    for name, text in inputs.text_tasks.items():
+        summary[name] = {
+            "bits_per_byte": _round(text.bits_per_byte),
+            **{
+                scored.name: _round(scored.scores.bits_per_byte) if scored.scores else None
+                for scored in text_scorers(inputs, text)
+                if scored.kind == "null"
+            },
+        }
+    for name, judgement in inputs.judgement_tasks.items():
+        summary[name] = {
+            "spearman": _round_or_none(judgement.score),
+            **{null: _round_or_none(scores.score) for null, scores in judgement.null.items()},
+        }
+    for name, reading in inputs.reading_tasks.items():
+        summary[name] = {
+            "eye_tracking": _round_or_none(reading.eye_tracking),
+            "self_paced": _round_or_none(reading.self_paced),
+        }
+    for name, age in inputs.age_tasks.items():
+        summary[name] = {"pearson": _round_or_none(age.score)}
+    for name, tuned in inputs.finetune_tasks.items():
+        summary[name] = {
+            "honest": _round(tuned.score),
+            "official": _round(tuned.official.score),
+            **{null: _round(constant.score) for null, constant in tuned.null.items()},
+        }
+    for name in inputs.missing_tasks:
+        summary[name] = {"status": MISSING}
+    return summary
+
+
+def _round(value: float) -> float:
+    return float(rounded(value, _DIGITS))
+
+
+def _round_or_none(value: float | None) -> float | None:
+    return None if value is None else _round(value)

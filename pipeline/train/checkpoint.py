@@ -1,0 +1,140 @@
+"""Resumable checkpoints: one safetensors file each, written atomically, checked when read."""
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from pipeline.errors import SllamaError
+from pipeline.io import atomic_path, require_free_space
+from pipeline.train.fingerprint import differences
+
+_log = logging.getLogger(__name__)
+
+KEPT = 2
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A training state as a value: tensors by name, and JSON-able values."""
+
+    tensors: dict[str, torch.Tensor]
+    values: dict[str, Any]
+
+
+class _DamagedError(Exception):
+    """A checkpoint whose bytes are not those that were written."""
+
+
+def checkpoint_root() -> Path:
+    """Return $SLLAMA_CHECKPOINTS, or ~/.cache/sllama/checkpoints."""
+    configured = os.environ.get("SLLAMA_CHECKPOINTS")
+    return Path(configured) if configured else Path.home() / ".cache" / "sllama" / "checkpoints"
+
+
+class CheckpointStore:
+    """The checkpoints of one run, in a folder of its own; the last KEPT are kept."""
+
+    def __init__(self, folder: Path, facts: dict[str, Any], environment: dict[str, Any]) -> None:
+        """`facts` must agree for a resume, `environment` for its last bits."""
+        self.folder = folder
+        self._facts = facts
+        self._environment = environment
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder; SllamaError if another process does."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "lock").open("w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise SllamaError(
+                    f"{self.folder}: another process is training this very run; wait for it, or "
+                    "set SLLAMA_CHECKPOINTS to another folder"
+                ) from error
+            yield
+
+    def save(self, step: int, snapshot: Snapshot) -> None:
+        """Write the checkpoint of `step`; older ones go once it is on disk."""
+        tensors = {name: tensor.cpu().contiguous() for name, tensor in snapshot.tensors.items()}
+        header = json.dumps(
+            {"facts": self._facts, "environment": self._environment, "values": snapshot.values},
+            sort_keys=True,
+        )
+        require_free_space(self.folder, 2 * sum(tensor.nbytes for tensor in tensors.values()))
+        with atomic_path(self._path(step)) as temporary:
+            save_file(
+                tensors, temporary, metadata={"header": header, "sha256": digest(tensors, header)}
+            )
+        for path in self.paths()[:-KEPT]:
+            path.unlink()
+
+    def load_latest(self) -> Snapshot | None:
+        """Return the newest undamaged checkpoint, or None where there is none.
+
+        SllamaError: it belongs to another recipe, other data or other code; each difference named.
+        """
+        for path in reversed(self.paths()):
+            try:
+                tensors, header = _read(path)
+            except _DamagedError as error:
+                _log.warning("%s is damaged (%s): going back to the one before", path, error)
+                continue
+            self._require_same_run(path, header["facts"])
+            for difference in differences(header["environment"], self._environment):
+                _log.warning("resuming, but not to the bit: %s", difference)
+            return Snapshot(tensors, header["values"])
+        return None
+
+    def paths(self) -> list[Path]:
+        """Return the checkpoints' files, oldest first."""
+        return sorted(self.folder.glob("step-*.safetensors"))
+
+    def discard(self) -> None:
+        """Remove the run's folder: it is over."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _path(self, step: int) -> Path:
+        return self.folder / f"step-{step:09d}.safetensors"
+
+    def _require_same_run(self, path: Path, saved: dict[str, Any]) -> None:
+        found = differences(saved, self._facts)
+        if found:
+            raise SllamaError(
+                f"{path} belongs to another run ({'; '.join(found)}); go back to what made it, or "
+                f"remove {self.folder} to start anew"
+            )
+
+
+def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    try:
+        with safe_open(path, framework="pt") as stored:
+            metadata = stored.metadata() or {}
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise _DamagedError(str(error)) from error
+    if digest(tensors, metadata.get("header", "")) != metadata.get("sha256"):
+        raise _DamagedError("its checksum is wrong")
+    return tensors, json.loads(metadata["header"])
+
+
+def digest(tensors: dict[str, torch.Tensor], header: str = "") -> str:
+    """Return the SHA-256 of a header and of tensors on the CPU, with their names and shapes."""
+    made = hashlib.sha256(header.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        made.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        made.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return made.hexdigest()

@@ -1,0 +1,48 @@
+"""Floating-point operations of a run, and what fraction of the hardware's rate it reaches."""
+
+import time
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from pipeline.train.device import Numerics
+from pipeline.train.objective import head_weight
+
+# Forward, and twice as much backward.
+TRAINING_FACTOR = 3
+
+
+def training_flops_per_token(model: Any, sequence_length: int) -> float:
+    """Return multiplications and additions in matrix products, forward and backward, a token.
+
+    Counted on one forward pass of the trunk over a window, plus the head, plus causal attention
+    (T/2 keys a query on average). A head that recomputes its logits is not credited for it.
+    """
+    device = head_weight(model).device
+    window = torch.zeros(1, sequence_length, dtype=torch.long, device=device)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model.get_submodule("model")(input_ids=window, use_cache=False)
+    config = model.config
+    counted = counter.get_flop_counts().get("Global", {})
+    products = sum(n for operator, n in counted.items() if "attention" not in str(operator))
+    attention = 2 * config.num_hidden_layers * sequence_length * config.hidden_size
+    head = 2 * head_weight(model).numel()
+    return float(TRAINING_FACTOR * (products / sequence_length + attention + head))
+
+
+def measured_peak_flops(numerics: Numerics, size: int = 1024) -> float:
+    """Return the rate, operations per second, of square matrix products in the head's type."""
+    matrix = torch.ones(size, size, dtype=numerics.head_dtype, device=numerics.device)
+    best = float("inf")
+    for _ in range(3):
+        started = _clock(numerics.device)
+        matrix @ matrix
+        best = min(best, _clock(numerics.device) - started)
+    return 2 * size**3 / best
+
+
+def _clock(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()

@@ -1,0 +1,186 @@
+"""The whole of a training run: prepare, resume or begin, train, export."""
+
+import logging
+import shutil
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipeline.config import Params
+from pipeline.io import disk_errors, write_json
+from pipeline.model.export import export_model
+from pipeline.train.checkpoint import CheckpointStore, checkpoint_root
+from pipeline.train.device import choose_numerics, deterministic_kernels
+from pipeline.train.fingerprint import describe_environment, describe_run, run_name
+from pipeline.train.flops import measured_peak_flops
+from pipeline.train.loop import Run, fit
+from pipeline.train.metrics import training_metrics
+from pipeline.train.prepare import Prepared, prepare
+from pipeline.train.probe import Probe, load_probe
+from pipeline.train.process_group import joined
+from pipeline.train.state import TrainingState
+from pipeline.train.trackers import Trackers, require_packages
+
+_log = logging.getLogger(__name__)
+
+WORD_CHECKPOINTS = "checkpoints"
+TRACKERS = "trackers"
+
+
+def train(
+    params: Params,
+    tokens: Path,
+    tokenizer: Path,
+    model_out: Path,
+    metrics_out: Path,
+    history_out: Path,
+) -> dict[str, Any] | None:
+    """Train the recipe's model; return figures of the run that are no part of its result.
+
+    Under torchrun several processes train it together; all but the first write nothing and
+    return None.
+
+    tokens, tokenizer: folders of the encode and tokenizer stages. model_out: a complete model
+    folder, with word-counted checkpoints below `checkpoints/` if the recipe asks for them.
+    metrics_out (JSON) and history_out (TSV) depend on recipe, data and machine type alone.
+    A run that was interrupted goes on from its last checkpoint.
+
+    SllamaError: bad input, or a checkpoint of another run. KeyboardInterrupt: stopped and saved.
+    """
+    require_packages(params.train.trackers)
+    with joined(params.train) as ranks:
+        numerics = choose_numerics(params.train)
+        with deterministic_kernels(params.train, numerics.device):
+            prepared = prepare(params, tokens, numerics, ranks)
+            probe = _probe(params, prepared, tokenizer)
+            store = _checkpoint_store(params, prepared, probe)
+            with store.lock() if ranks.first else nullcontext():
+                figures = _train(params, prepared, probe, store, tokenizer, history_out)
+                _take_kept_weights(params, prepared.state)
+                metrics = training_metrics(params, prepared, probe)
+                if ranks.first:
+                    _export(prepared, store, tokenizer, model_out)
+                    prepared.state.history.write(history_out)
+                    write_json(metrics_out, metrics)
+                    store.discard()
+                ranks.wait()
+    return figures if ranks.first else None
+
+
+def _probe(params: Params, prepared: Prepared, tokenizer: Path) -> Probe | None:
+    if params.train.probe_every == 0:
+        return None
+    context = params.model.max_position_embeddings
+    pairs = Path(params.train.probe_pairs)
+    return load_probe(pairs, tokenizer, prepared.facts, context, prepared.ranks)
+
+
+def _checkpoint_store(params: Params, prepared: Prepared, probe: Probe | None) -> CheckpointStore:
+    facts = describe_run(params, prepared.facts)
+    if probe is not None:
+        facts["data.probe_pairs"] = probe.digest
+    numerics = prepared.numerics
+    environment = describe_environment(
+        numerics.device, numerics.precision, prepared.compiled, prepared.ranks.size
+    )
+    return CheckpointStore(checkpoint_root() / run_name(facts), facts, environment)
+
+
+def _train(
+    params: Params,
+    prepared: Prepared,
+    probe: Probe | None,
+    store: CheckpointStore,
+    tokenizer: Path,
+    history_out: Path,
+) -> dict[str, Any]:
+    state, ranks = prepared.state, prepared.ranks
+    _take_up(prepared, store)
+    if state.step > 0:
+        _log.info("going on after step %d of %d", state.step, params.train.steps)
+    first = state.step, state.tokens
+    peak = ranks.size * measured_peak_flops(prepared.numerics)
+
+    def export(name: str) -> None:
+        _replace_folder(store.folder / WORD_CHECKPOINTS / name, prepared, tokenizer)
+
+    trackers = Trackers(
+        params.train.trackers if ranks.first else [],
+        store.folder.name,
+        history_out.parent / TRACKERS,
+        describe_run(params, prepared.facts),
+        sent=len(state.history.rows),
+    )
+
+    def share_of_peak(tokens: int, seconds: float) -> float:
+        return tokens * prepared.flops_per_token / max(seconds, 1e-9) / peak
+
+    run = Run(
+        config=params.train,
+        objective=prepared.objective,
+        reader=prepared.reader,
+        split=prepared.split,
+        ranks=ranks,
+        validation=prepared.validation,
+        test=prepared.test,
+        probe=probe,
+        store=store,
+        history_path=history_out,
+        trackers=trackers,
+        export=export,
+        share_of_peak=share_of_peak,
+    )
+    started = time.monotonic()
+    with trackers:
+        fit(state, run)
+    # A run killed after its last step has none left to take.
+    seconds = max(time.monotonic() - started, 1e-9)
+    return {
+        "precision": prepared.numerics.precision,
+        "compiled": prepared.compiled,
+        "processes": ranks.size,
+        "resumed_after_step": first[0],
+        "pieces_per_micro_batch": state.pieces,
+        "loop_seconds": round(seconds, 3),
+        "tokens_per_second": round((state.tokens - first[1]) / seconds),
+        "peak_flops": round(peak),
+        "model_flops_utilisation": round(share_of_peak(state.tokens - first[1], seconds), 4),
+    }
+
+
+def _take_up(prepared: Prepared, store: CheckpointStore) -> None:
+    """Bring every process to the state of the newest checkpoint, or to one initial state."""
+    state, ranks = prepared.state, prepared.ranks
+    saved = store.load_latest() if ranks.first else None
+    if saved is not None:
+        state.restore(saved)
+    if ranks.size > 1:
+        shared = ranks.broadcast(state.snapshot() if ranks.first else None)
+        if not ranks.first:
+            state.restore(shared)
+
+
+def _take_kept_weights(params: Params, state: TrainingState) -> None:
+    if params.train.keep != "last" and state.best is not None:
+        _log.info("keeping the weights of step %d", state.best.step)
+        state.load_weights(state.best.weights)
+
+
+def _export(prepared: Prepared, store: CheckpointStore, tokenizer: Path, model_out: Path) -> None:
+    _replace_folder(model_out, prepared, tokenizer)
+    if (store.folder / WORD_CHECKPOINTS).exists():
+        shutil.copytree(store.folder / WORD_CHECKPOINTS, model_out / WORD_CHECKPOINTS)
+
+
+def _replace_folder(folder: Path, prepared: Prepared, tokenizer: Path) -> None:
+    """Export the present weights as `folder`, which is complete as soon as it is there."""
+    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.parent.mkdir(parents=True, exist_ok=True)
+    with torch.no_grad(), disk_errors(folder):
+        export_model(prepared.state.model, unfinished, tokenizer)
+    shutil.rmtree(folder, ignore_errors=True)
+    unfinished.rename(folder)

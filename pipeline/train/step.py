@@ -1,0 +1,112 @@
+"""One optimisation step, and what to do when its numbers are not finite."""
+
+import logging
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from pipeline.config import TrainConfig
+from pipeline.data.tokens import TokenSplit
+from pipeline.errors import SllamaError
+from pipeline.train.accumulate import accumulate
+from pipeline.train.batches import WindowReader
+from pipeline.train.distributed import Ranks
+from pipeline.train.objective import Objective
+from pipeline.train.schedule import learning_rate
+from pipeline.train.state import TrainingState
+
+_log = logging.getLogger(__name__)
+
+_DOCUMENTS_NAMED = 8
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """A step done: its place, loss and gradient norm still on the device, its windows.
+
+    skipped: the numbers were not finite and the weights were left as they were.
+    """
+
+    place: dict[str, float]
+    loss: torch.Tensor
+    gradient_norm: torch.Tensor
+    offsets: npt.NDArray[np.int64]
+    skipped: bool
+
+    def is_finite(self) -> bool:
+        """Wait for the device and tell whether loss and gradient norm are finite."""
+        return _finite(self.loss, self.gradient_norm)
+
+
+def take_step(
+    state: TrainingState,
+    config: TrainConfig,
+    objective: Objective,
+    reader: WindowReader,
+    split: TokenSplit,
+    ranks: Ranks,
+) -> StepRecord:
+    """Train on the next global batch and return its record, without waiting for the device.
+
+    With `skip_nonfinite`, it does wait: a batch whose loss or gradient is not finite leaves the
+    weights as they were. With several processes each computes its share of the micro-batches;
+    record and update are those of the global batch.
+    """
+    offsets = state.sampler.next_batch()
+    loss = accumulate(state, config, objective, reader, offsets, ranks)
+    ranks.sum_([loss, *_gradients(state)])
+    gradient_norm = _clip(state, config.gradient_clip)
+    rate = learning_rate(state.step, config)
+    state.step += 1
+    state.tokens += offsets.size * config.sequence_length
+    state.words += float(split.words_in(offsets, config.sequence_length).sum())
+    place = {
+        "step": state.step,
+        "tokens": state.tokens,
+        "words": round(state.words),
+        "learning_rate": rate,
+    }
+    skip = state.skipped < config.skip_nonfinite and not _finite(loss, gradient_norm)
+    record = StepRecord(place, loss, gradient_norm, offsets, skip)
+    if skip:
+        state.skipped += 1
+        state.optimizers.zero_grad()
+        _log.warning("%s: skipped", describe_nonfinite(record, split))
+    else:
+        state.optimizers.step(rate)
+    return record
+
+
+def require_finite(records: list[StepRecord], split: TokenSplit, advice: str) -> None:
+    """Raise SllamaError on the first record, not skipped, whose numbers are not finite."""
+    for record in records:
+        if not record.skipped and not record.is_finite():
+            raise SllamaError(f"{describe_nonfinite(record, split)}; {advice}")
+
+
+def describe_nonfinite(record: StepRecord, split: TokenSplit) -> str:
+    """Return which step, which numbers, which documents of the training split."""
+    documents = np.searchsorted(split.document_starts, record.offsets, side="right") - 1
+    named = ", ".join(str(number) for number in np.unique(documents)[:_DOCUMENTS_NAMED])
+    return (
+        f"step {int(record.place['step'])}: loss {float(record.loss)}, gradient norm "
+        f"{float(record.gradient_norm)}, with windows from training documents {named}, ..."
+    )
+
+
+def _finite(loss: torch.Tensor, gradient_norm: torch.Tensor) -> bool:
+    return math.isfinite(float(loss)) and math.isfinite(float(gradient_norm))
+
+
+def _clip(state: TrainingState, largest: float | None) -> torch.Tensor:
+    norm = torch.nn.utils.get_total_norm(_gradients(state))
+    if largest is not None:
+        torch.nn.utils.clip_grads_with_norm_(state.model.parameters(), largest, norm)
+    return norm
+
+
+def _gradients(state: TrainingState) -> list[torch.Tensor]:
+    return [p.grad for p in state.model.parameters() if p.grad is not None]

@@ -1,0 +1,24 @@
+"""Stage paper_benchmarks: fetch the evaluation data of several tasks into one folder."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from pipeline.config import Params
+from pipeline.data.benchmarks import fetch_benchmarks
+from pipeline.evaluate.catalog import describe
+from pipeline.stage import Made, run_stage
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--tasks", required=True, help="names, separated by commas")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the tasks' data")
+
+
+def work(params: Params, options: Namespace) -> Made:
+    sources = {source for task in options.tasks.split(",") if (source := describe(task).source)}
+    fetch_benchmarks(sources, params.data.mirror, options.out, params.evaluate.allow_missing)
+    return Made(options.out, {"tasks": options.tasks, "sources": sorted(sources)})
+
+
+if __name__ == "__main__":
+    run_stage(__doc__ or "", arguments, work)

@@ -1,0 +1,38 @@
+"""Stage train: pretrain SLlama (also under torchrun) and export it. --dry-run tells the cost."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from pipeline.config import Params
+from pipeline.stage import Made, run_stage
+from pipeline.train import dry_run, train
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--tokens", type=Path, default=Path("data/tokens"))
+    parser.add_argument("--tokenizer", type=Path, default=Path("data/tokenizer"))
+    parser.add_argument("--model", type=Path, default=Path("models/sllama"))
+    parser.add_argument("--metrics", type=Path, default=Path("results/train/metrics.json"))
+    parser.add_argument("--history", type=Path, default=Path("results/train/history.tsv"))
+    parser.add_argument("--dry-run", action="store_true", help="print sizes, memory and time")
+
+
+def work(params: Params, options: Namespace) -> Made | None:
+    if options.dry_run:
+        dry_run(params, options.tokens)
+        return None
+    figures = train(
+        params,
+        tokens=options.tokens,
+        tokenizer=options.tokenizer,
+        model_out=options.model,
+        metrics_out=options.metrics,
+        history_out=options.history,
+    )
+    if figures is None:
+        return None
+    return Made(options.model, params.model_dump(include={"seed", "model", "train"}), figures)
+
+
+if __name__ == "__main__":
+    run_stage(__doc__ or "", arguments, work)

@@ -1,0 +1,159 @@
+"""Slurm scripts, run with stand-ins for the commands of Slurm that record how they were called."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.imports import ROOT
+
+SCRIPTS = sorted((ROOT / "deploy" / "slurm").glob("*.sbatch"))
+
+# Every stand-in appends its name and arguments to $CALLS, one a line.
+RECORD = '#!/bin/bash\n{ printf "%s" "${0##*/}"; printf "\\t%s" "$@"; echo; } >> "$CALLS"\n'
+STAND_INS = {
+    "srun": RECORD + 'shift; exec "$@"\n',
+    "scontrol": RECORD + "[[ $1 == show ]] && echo node-a && echo node-b; true\n",
+    "scancel": RECORD + 'kill -TERM "$(cat "$CALLS.pid")"\n',
+    "torchrun": RECORD + "exec stage\n",
+    "apptainer": RECORD + 'while [[ $1 != torchrun ]]; do shift; done; exec "$@"\n',
+    "dvc": RECORD + "exec stage\n",
+    # A stage: ends at once, or waits for SIGTERM and takes a while to save.
+    "stage": '#!/bin/bash\n[[ -n ${WAITS:-} ]] || exit "${CODE:-0}"\n'
+    "trap 'sleep 0.3; echo saved >> \"$CALLS\"; exit 130' TERM\n"
+    'echo $$ > "$CALLS.pid"; echo ready >> "$CALLS"\nwhile true; do sleep 0.05; done\n',
+}
+
+
+class Cluster:
+    """A folder that looks like a checkout with an environment, and a PATH of stand-ins."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.calls = folder, folder / "calls"
+        commands = folder / ".venv" / "bin"
+        commands.mkdir(parents=True)
+        (commands / "activate").write_text('PATH="$PWD/.venv/bin:$PATH"\n')
+        for name, text in STAND_INS.items():
+            (commands / name).write_text(text)
+            (commands / name).chmod(0o755)
+        self.calls.touch()
+
+    def start(self, script: str, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+        path = f"{self.folder}/.venv/bin:{os.environ['PATH']}"
+        environment = {
+            "PATH": path, "CALLS": str(self.calls), "SLURM_SUBMIT_DIR": str(self.folder),
+            "SLURM_JOB_ID": "41234", "SLURM_JOB_NUM_NODES": "2",
+            "SLURM_JOB_NODELIST": "node-[a-b]", "SLURM_GPUS_ON_NODE": "4",
+            "SLURM_ARRAY_JOB_ID": "41000", "SLURM_ARRAY_TASK_ID": "2", **variables,
+        }  # fmt: skip
+        argv = ["bash", str(ROOT / "deploy" / "slurm" / script), *arguments]
+        return subprocess.Popen(
+            argv, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+
+    def called(self, name: str) -> list[list[str]]:
+        lines = [line.split("\t") for line in self.calls.read_text().splitlines()]
+        return [line[1:] for line in lines if line[0] == name]
+
+    def wait_for(self, line: str) -> None:
+        deadline = time.monotonic() + 20
+        while line not in self.calls.read_text().splitlines() and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Cluster:
+    return Cluster(tmp_path)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_are_sound(script: Path) -> None:
+    subprocess.run(["bash", "-n", script], check=True)
+    if shutil.which("shellcheck"):
+        done = subprocess.run(["shellcheck", "-s", "bash", script], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_ask_for_time_to_save(script: Path) -> None:
+    options = [line.split()[1] for line in script.read_text().splitlines() if "#SBATCH" in line]
+    names = {option.split("=")[0] for option in options}
+    assert {"--nodes", "--gpus-per-node", "--mem", "--time", "--requeue", "--output"} <= names
+    (sent,) = [option for option in options if option.startswith("--signal=")]
+    assert sent.startswith("--signal=B:TERM@")
+    assert int(sent.rpartition("@")[2]) >= 120
+
+
+def test_a_run_over_nodes(cluster: Cluster) -> None:
+    assert cluster.start("train.sbatch", "--quiet").wait() == 0
+    (arguments,) = cluster.called("torchrun")
+    assert arguments == [
+        "--nnodes=2", "--nproc-per-node=4", "--rdzv-backend=c10d", "--rdzv-id=41234",
+        "--rdzv-endpoint=node-a:21234", "-m", "stages.train", "--quiet",
+    ]  # fmt: skip
+    assert cluster.called("apptainer") == []
+
+
+def test_a_run_in_an_image(cluster: Cluster) -> None:
+    variables = {"SLLAMA_SIF": "/images/sllama-train.sif", "SLLAMA_CHECKPOINTS": "/scratch/runs"}
+    assert cluster.start("train.sbatch", **variables).wait() == 0
+    (arguments,) = cluster.called("apptainer")
+    image = arguments.index("/images/sllama-train.sif")
+    assert arguments[0] == "exec"
+    assert "--nv" in arguments[:image]
+    bound = [b for a, b in pairwise(arguments) if a == "--bind"]
+    assert bound == [f"{cluster.folder}:/workspace", "/scratch/runs"]
+    assert arguments[image + 1] == "torchrun"
+
+
+def test_without_gpus_there_is_one_process_and_no_driver(cluster: Cluster) -> None:
+    variables = {"SLLAMA_SIF": "image.sif", "SLURM_GPUS_ON_NODE": "0"}
+    assert cluster.start("train.sbatch", **variables).wait() == 0
+    assert "--nproc-per-node=1" in cluster.called("torchrun")[0]
+    assert "--nv" not in cluster.called("apptainer")[0]
+
+
+def test_a_failed_run_fails_the_job_and_is_not_queued_again(cluster: Cluster) -> None:
+    assert cluster.start("train.sbatch", CODE="3").wait() == 3
+    assert ["requeue", "41234"] not in cluster.called("scontrol")
+
+
+@pytest.mark.parametrize(("script", "job"), [
+    ("train.sbatch", "41234"),
+    ("array.sbatch", "41000_2"),
+])  # fmt: skip
+def test_a_run_out_of_time_is_saved_and_queued_again(
+    cluster: Cluster, script: str, job: str
+) -> None:
+    (cluster.folder / "variants.txt").write_text("-S seed=1\n-S seed=2\n")
+    arguments = ["variants.txt"] if script == "array.sbatch" else []
+    process = cluster.start(script, *arguments, WAITS="1")
+    cluster.wait_for("ready")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 130
+    assert cluster.called("saved") == [[]]
+    assert cluster.called("scontrol")[-1] == ["requeue", job]
+
+
+def test_a_line_of_overrides_is_an_experiment(cluster: Cluster) -> None:
+    (cluster.folder / "variants.txt").write_text("-S seed=1\n-S model.attention=mha -S seed=2\n")
+    assert cluster.start("array.sbatch", "variants.txt").wait() == 0
+    (arguments,) = cluster.called("dvc")
+    assert arguments == [
+        "exp", "run", "--temp", "--name", "sweep-41000-2",
+        "-S", "model.attention=mha", "-S", "seed=2",
+    ]  # fmt: skip
+
+
+def test_a_line_that_is_not_there_is_an_error(cluster: Cluster) -> None:
+    (cluster.folder / "variants.txt").write_text("-S seed=1\n")
+    process = cluster.start("array.sbatch", "variants.txt")
+    _, said = process.communicate()
+    assert process.returncode == 1
+    assert said.strip().endswith("variants.txt has no line 2")
+    assert cluster.called("dvc") == []

@@ -1,0 +1,164 @@
+"""Ages of acquisition: the fit, the correlation, and surprisals over checkpoints."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from pipeline.errors import SllamaError
+from pipeline.evaluate.aoa import child_age, correlation, model_age, sigmoid
+from pipeline.evaluate.aoa_data import find_checkpoints, read_words, surprisal_records
+from pipeline.evaluate.aoa_run import run_aoa
+from pipeline.evaluate.items import MissingDataError
+from tests.evaluate.toys import make_config, make_model
+
+MILLIONS = [*range(1, 10), *range(10, 101, 10)]
+SEEN = [count * 1e6 for count in MILLIONS]
+CHANCE = math.log(300)
+WORDS = ["dog", "cats", "loud", "annoy", "see", "Tim"]
+METADATA = {"folder": "full_eval/aoa"}
+
+
+@pytest.mark.parametrize("middle", [6.3, 6.9, 7.4])
+def test_a_sigmoid_is_acquired_where_it_crosses_the_middle_to_chance(middle: float) -> None:
+    log_seen = np.log10(SEEN)
+    surprisals = CHANCE - sigmoid(log_seen, CHANCE - 2.0, 4.0, middle, 0.0)
+    age = model_age(SEEN, surprisals, CHANCE)
+    threshold = (CHANCE + min(surprisals)) / 2
+    assert age is not None
+    at_age = CHANCE - sigmoid(age, CHANCE - 2.0, 4.0, middle, 0.0)
+    assert at_age == pytest.approx(threshold, abs=0.02)
+
+
+def test_a_word_that_is_never_or_always_known_has_no_age() -> None:
+    assert model_age(SEEN, [5.0] * len(SEEN), CHANCE) is None
+    assert model_age(SEEN[:2], [5.0, 3.0], CHANCE) is None
+    known = 1.0 + 1e-3 * sigmoid(np.log10(SEEN), 1.0, -4.0, 7.0, 0.0)
+    assert model_age(SEEN, known, CHANCE) is None
+    assert model_age(SEEN, [math.nan] * len(SEEN), CHANCE) is None
+
+
+def test_children_know_a_word_when_half_of_them_do() -> None:
+    months = list(range(16, 31))
+    shares = sigmoid(np.array(months), 1.0, 0.5, 22.0, 0.0)
+    assert child_age(months, shares) == pytest.approx(22.0, abs=0.05)
+    assert child_age(months, [0.1] * 15) is None
+    with_gaps = [
+        math.nan if month == 20 else share for month, share in zip(months, shares, strict=True)
+    ]
+    assert child_age(months, with_gaps) == pytest.approx(22.0, abs=0.1)
+
+
+def test_correlation_takes_the_words_that_both_have() -> None:
+    ages: dict[str, float | None] = {str(n): float(n) for n in range(10)}
+    children: dict[str, float | None] = {str(n): 20.0 - n + (n % 2) for n in range(10)}
+    result = correlation({**ages, "x": None}, {**children, "y": 3.0})
+    expected = np.corrcoef([*range(10)], [20.0 - n + (n % 2) for n in range(10)])[0, 1]
+    assert result["score"] == pytest.approx(expected)
+    assert result["n"] == 10
+    assert result["p_value"] < 0.001
+    assert result["ci95"][0] < result["score"] < result["ci95"][1]
+    assert correlation({"1": 1.0}, children)["score"] is None
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Checkpoints that know more and more: one model's head, less and less shrunk."""
+    folder = make_model(tmp_path_factory.mktemp("model"))
+    for millions, share in ((10, 1.0), (1, 0.01), (2, 0.3), (5, 0.7)):
+        checkpoint = make_model(folder / "checkpoints" / f"chck_{millions}M")
+        weights = load_file(checkpoint / "model.safetensors")
+        weights["lm_head.weight"] = share * weights["lm_head.weight"]
+        save_file(weights, checkpoint / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def write_words(data: Path, contexts: int = 20) -> Path:
+    folder = data / "aoa"
+    folder.mkdir(parents=True)
+    listed = {word: [{"context": "A"}] * contexts for word in WORDS}
+    listed |= {"a": [{"context": "A"}] * 30, "rare": [{"context": "A"}] * 3}
+    (folder / "cdi_childes.json").write_text(json.dumps(listed))
+    return data
+
+
+def write_children(data: Path) -> None:
+    months = range(16, 31)
+    rows = ["word," + ",".join(str(month) for month in months)]
+    for number, word in enumerate(WORDS):
+        shares = sigmoid(np.array(months), 1.0, 0.6, 19.0 + 1.5 * number, 0.0)
+        rows.append(f"{word}," + ",".join(f"{share:.4f}" for share in shares))
+    (data / "aoa" / "cdi_human.csv").write_text("\n".join(rows) + "\n")
+
+
+def test_checkpoints_come_by_words_seen(model: Path, tmp_path: Path) -> None:
+    found = find_checkpoints(model)
+    assert [checkpoint.words // 10**6 for checkpoint in found] == [1, 2, 5, 10]
+    assert find_checkpoints(model / "checkpoints" / "chck_1M") == found
+    with pytest.raises(MissingDataError, match="word_checkpoints"):
+        find_checkpoints(tmp_path / "elsewhere" / "model")
+
+
+def run(model: Path, data: Path) -> tuple[dict[str, Any], list[str]]:
+    return run_aoa("aoa", METADATA, model, data, make_config(tasks=["aoa"]))
+
+
+def test_the_task_end_to_end(model: Path, tmp_path: Path) -> None:
+    data = write_words(tmp_path)
+    write_children(data)
+    result, lines = run(model, data)
+    assert result["status"] == "ok"
+    assert result["checkpoints"] == ["chck_1M", "chck_2M", "chck_5M", "chck_10M"]
+    assert result["words"] == len(WORDS)
+    assert 0 <= result["n"] <= result["acquired"] <= len(WORDS)
+    rows = [json.loads(line) for line in lines]
+    assert len(rows) == 4 * len(WORDS)
+    assert rows[0]["item"] == "chck_1M/dog"
+    assert result == run(model, data)[0]
+
+
+def test_surprisals_are_there_without_ages_of_children(model: Path, tmp_path: Path) -> None:
+    data = write_words(tmp_path)
+    result, lines = run(model, data)
+    assert result == {
+        "status": "missing",
+        "reason": "full_eval/aoa/cdi_human.csv is not among the benchmark data",
+    }
+    scores = {row["item"]: row["scores"] for row in map(json.loads, lines)}
+    made = surprisal_records(scores, read_words(data, METADATA["folder"]))
+    assert len(made["results"]) == 4 * 20 * len(WORDS)
+    assert made["metadata"]["completed_steps"] == 4
+    assert made["results"][0] == {
+        "step": "chck_1M",
+        "word_count": 1_000_000,
+        "target_word": "dog",
+        "context_id": 0,
+        "context": "BOS_ONLY",
+        "surprisal": -scores["chck_1M/dog"][0],
+    }
+
+
+def test_a_word_after_bos_is_what_is_scored(model: Path, tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    _, lines = run(model, write_words(tmp_path))
+    row = next(json.loads(line) for line in lines if '"chck_10M/cats"' in line)
+    folder = model / "checkpoints" / "chck_10M"
+    ids = AutoTokenizer.from_pretrained(folder)("cats", return_tensors="pt")["input_ids"]
+    with torch.no_grad():
+        logprobs = AutoModelForCausalLM.from_pretrained(folder)(ids).logits.log_softmax(-1)
+    expected = logprobs[0, :-1].gather(1, ids[0, 1:, None]).sum()
+    assert row["scores"][0] == pytest.approx(float(expected), abs=1e-4)
+
+
+@pytest.mark.parametrize("listed", [[], {"dog": 3}, {"dog": []}])
+def test_a_malformed_list_of_words_is_named(tmp_path: Path, listed: Any) -> None:
+    (tmp_path / "aoa").mkdir()
+    (tmp_path / "aoa" / "cdi_childes.json").write_text(json.dumps(listed))
+    with pytest.raises(SllamaError, match=r"cdi_childes\.json"):
+        read_words(tmp_path, METADATA["folder"])

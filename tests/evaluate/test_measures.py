@@ -1,0 +1,90 @@
+"""Wug judgements and reading times: measures that are not accuracies."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from lm_eval.tasks import TaskManager
+
+from pipeline.evaluate.catalog import TASKS
+from pipeline.evaluate.reading import gain
+
+
+def load(task: str, data: Path) -> Any:
+    manager = TaskManager(include_path=TASKS, include_defaults=False, metadata={"data": data})
+    loaded = manager.load([task])["tasks"][task]
+    loaded.build_all_requests()
+    return loaded
+
+
+def summarise(task: Any, scores: list[float]) -> dict[str, Any]:
+    result: dict[str, Any] = task.summarise([(score, False) for score in scores], None, 50, 0)
+    return result
+
+
+@pytest.fixture
+def wug(tmp_path: Path) -> Any:
+    rows = [{"sentences": f"a{i}\tb{i}", "ratio": i / 10} for i in range(10)]
+    path = tmp_path / "wug_past_tense" / "wug_past_tense.jsonl"
+    path.parent.mkdir()
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return load("wug_past", tmp_path)
+
+
+def test_wug_correlates_the_preference_with_people(wug: Any) -> None:
+    agreeing = [score for i in range(10) for score in (float(i), 0.0)]
+    assert summarise(wug, agreeing)["score"] == pytest.approx(1.0)
+    assert summarise(wug, [-score for score in agreeing])["score"] == pytest.approx(-1.0)
+
+
+def test_wug_has_no_correlation_when_everything_ties(wug: Any) -> None:
+    result = summarise(wug, [-3.0] * 20)
+    assert result["score"] is None
+    assert result["tie_rate"] == 1.0
+
+
+COLUMNS = ["Subtlex_log10", "length", "context_length"]
+
+
+def make_table(weight: float) -> pd.DataFrame:
+    generator = np.random.default_rng(0)
+    table = pd.DataFrame(generator.normal(size=(500, 3)), columns=COLUMNS)
+    table["pred"] = generator.normal(size=500)
+    noise = generator.normal(size=500)
+    table["RT"] = table["length"] * table["context_length"] + weight * table["pred"] + noise
+    return table
+
+
+def test_gain_is_the_share_of_the_rest_that_surprisal_explains() -> None:
+    assert gain(make_table(0.0), "RT", tuple(COLUMNS)) < 0.02
+    assert gain(make_table(1.0), "RT", tuple(COLUMNS)) == pytest.approx(0.5, abs=0.08)
+
+
+def test_gain_of_a_constant_is_nothing() -> None:
+    table = make_table(0.0)
+    table["pred"] = 3.0
+    assert gain(table, "RT", tuple(COLUMNS)) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_reading_puts_both_regressions_together(tmp_path: Path) -> None:
+    generator = np.random.default_rng(1)
+    path = tmp_path / "reading" / "reading_data.csv"
+    path.parent.mkdir()
+    measures = ["RTfirstfix", "RTfirstpass", "RTgopast", "RTrightbound", "self_paced_reading_time"]
+    names = [*measures, *COLUMNS, "prev_length", "item", "word", "prev_item", "prev_word"]
+    surprisal = generator.normal(size=120)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(names)
+        for value in surprisal:
+            times = [value + noise for noise in generator.normal(size=5) / 10]
+            writer.writerow([*times, *generator.normal(size=4), "The cat", "sat", "The", "cat"])
+    task = load("reading", tmp_path)
+    before = generator.normal(size=120)
+    result = summarise(task, [-v for pair in zip(surprisal, before, strict=True) for v in pair])
+    assert result["eye_tracking"] == pytest.approx(0.99, abs=0.02)
+    assert result["score"] == pytest.approx((result["eye_tracking"] + result["self_paced"]) / 2)

@@ -1,0 +1,205 @@
+import gc
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import save_file
+from safetensors.torch import load_file
+from safetensors.torch import save_file as save_torch
+
+from pipeline.data.benchmarks import fetch_benchmarks
+from pipeline.errors import SllamaError
+from pipeline.evaluate.catalog import describe, known_tasks
+from pipeline.evaluate.run import EvaluationRequest, run_evaluation
+from tests.evaluate.toys import PAIRS, make_config, make_model, write_pairs
+
+
+def run(tmp_path: Path, tasks: list[str], **options: Any) -> dict[str, Any]:
+    config = make_config(tasks=tasks, **options.pop("config", {}))
+    request = EvaluationRequest(tasks=tasks, out=tmp_path / "out.json", config=config, **options)
+    results = run_evaluation(request)
+    assert json.loads((tmp_path / "out.json").read_text()) == results
+    return results
+
+
+def write_tokens(folder: Path, vocab_size: int = 300) -> Path:
+    folder.mkdir()
+    save_file({"tokens": np.arange(4, 300, dtype=np.uint16)}, folder / "train.safetensors")
+    (folder / "tokens.json").write_text(json.dumps({"vocab_size": vocab_size}))
+    rows = [{"source": "demo", "text": text} for text in ("A café. " * 40, "The cats annoy Tim.")]
+    (folder / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+def test_a_model_beside_the_null_scorers(
+    tmp_path: Path, model_folder: Path, benchmarks: Path
+) -> None:
+    tokens = write_tokens(tmp_path / "tokens")
+    results = run(
+        tmp_path,
+        ["demo_pairs", "heldout"],
+        model=model_folder,
+        data=benchmarks,
+        tokens=tokens,
+        items=tmp_path / "items.jsonl",
+        config={"null_scorers": ["uniform", "unigram", "bigram"]},
+    )
+    pairs = results["tasks"]["demo_pairs"]
+    assert pairs["status"] == "ok"
+    assert pairs["n"] == len(PAIRS)
+    assert set(pairs["paradigms"]) == {"agreement", "others"}
+    assert set(pairs["null"]) == {"uniform", "unigram", "bigram"}
+    assert pairs["null"]["uniform"]["paradigms"]["agreement"]["n"] == 4
+    heldout = results["tasks"]["heldout"]
+    assert heldout["bytes"] == len(("A café. " * 40).encode()) + len("The cats annoy Tim.")
+    per_byte = heldout["tokens"] * math.log2(300) / heldout["bytes"]
+    assert heldout["null"]["uniform"]["bits_per_byte"] == pytest.approx(per_byte)
+    assert heldout["null"]["uniform"]["perplexity"] == pytest.approx(300)
+    assert results["model"]["parameters"] > 0
+    assert results["dtype"] == "float32"
+    lines = [json.loads(line) for line in (tmp_path / "items.jsonl").read_text().splitlines()]
+    assert len(lines) == len(PAIRS) + 2
+    assert len(lines[0]["scores"]) == 2
+
+
+def test_a_model_whose_output_is_constant_scores_as_uniform_does(
+    tmp_path: Path, constant_folder: Path, benchmarks: Path
+) -> None:
+    results = run(tmp_path, ["demo_pairs"], model=constant_folder, data=benchmarks)
+    task = results["tasks"]["demo_pairs"]
+    for key in ("accuracy", "accuracy_first_wins", "accuracy_ties_wrong", "tie_rate"):
+        assert task[key] == task["null"]["uniform"][key]
+    assert task["tie_rate"] > 0
+
+
+def test_two_runs_give_the_same_file(tmp_path: Path, model_folder: Path, benchmarks: Path) -> None:
+    first = run(tmp_path, ["demo_pairs"], model=model_folder, data=benchmarks)
+    assert run(tmp_path, ["demo_pairs"], model=model_folder, data=benchmarks) == first
+
+
+def test_missing_data_is_listed_with_its_reason_or_refused(
+    tmp_path: Path, tokenizer_folder: Path, benchmarks: Path
+) -> None:
+    options: dict[str, Any] = {
+        "scorer": "uniform",
+        "tokenizer": tokenizer_folder,
+        "data": benchmarks,
+    }
+    tasks = ["comps", "heldout", "demo_pairs", "ewok", "reading", "wug_past"]
+    results = run(tmp_path, tasks, **options)["tasks"]
+    assert results["demo_pairs"]["status"] == "ok"
+    for name in set(tasks) - {"demo_pairs"}:
+        assert results[name]["status"] == "missing"
+        assert results[name]["reason"]
+        assert "accuracy" not in results[name]
+    with pytest.raises(SllamaError, match="comps"):
+        run(tmp_path, ["comps"], config={"allow_missing": False}, **options)
+
+
+def test_the_reason_of_the_benchmarks_stage_is_passed_on(
+    tmp_path: Path, tokenizer_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SLLAMA_DATA_MIRROR", raising=False)
+    data = tmp_path / "data"
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    task = describe("wug_past")
+    fetch_benchmarks([task.source or ""], str(mirror), data, True, parts=task.parts)
+    options: dict[str, Any] = {"scorer": "uniform", "tokenizer": tokenizer_folder, "data": data}
+    result = run(tmp_path, ["wug_past"], **options)["tasks"]["wug_past"]
+    assert result["status"] == "missing"
+    assert "to be had from a mirror only (babylm_eval/babylm_eval.tar.xz)" in result["reason"]
+    with pytest.raises(SllamaError, match="to be had from a mirror only"):
+        run(tmp_path, ["wug_past"], config={"allow_missing": False}, **options)
+
+
+def test_reasons_hold_no_local_path(tmp_path: Path, model_folder: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    tasks = known_tasks()
+    results = run(tmp_path, tasks, model=model_folder, data=data, tokens=tmp_path)["tasks"]
+    assert {result["status"] for result in results.values()} == {"missing"}
+    assert not any(str(tmp_path) in result["reason"] for result in results.values())
+
+
+def test_a_folder_that_is_not_there_is_no_missing_data(tmp_path: Path, model_folder: Path) -> None:
+    with pytest.raises(SllamaError, match="no such folder"):
+        run(tmp_path, ["comps"], model=model_folder, data=tmp_path / "absent")
+
+
+def test_scores_that_are_not_finite_stop_the_run_unless_asked_otherwise(
+    tmp_path: Path, benchmarks: Path
+) -> None:
+    folder = make_model(tmp_path / "model")
+    weights = load_file(folder / "model.safetensors")
+    weights["model.norm.weight"] = torch.full_like(weights["model.norm.weight"], math.nan)
+    save_torch(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(SllamaError, match="6 of 6 items"):
+        run(tmp_path, ["demo_pairs"], model=folder, data=benchmarks)
+    config = {"allow_nonfinite": True}
+    results = run(tmp_path, ["demo_pairs"], model=folder, data=benchmarks, config=config)
+    task = results["tasks"]["demo_pairs"]
+    assert task["nonfinite"] == 6
+    assert task["accuracy"] == task["accuracy_first_wins"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "either a model"),
+        ({"scorer": "uniform"}, "needs a tokenizer"),
+        ({"scorer": "trigram", "tokenizer": "tokenizer"}, "no scorer trigram"),
+        ({"scorer": "unigram", "tokenizer": "tokenizer"}, "training tokens"),
+        ({"scorer": "uniform", "tokenizer": Path("absent")}, "no such tokenizer"),
+        ({"model": Path("absent")}, "no config.json"),
+    ],
+)
+def test_wrong_arguments_are_one_line(
+    tmp_path: Path, tokenizer_folder: Path, options: dict[str, Any], message: str
+) -> None:
+    if options.get("tokenizer") == "tokenizer":
+        options = {**options, "tokenizer": tokenizer_folder}
+    with pytest.raises(SllamaError, match=message) as caught:
+        run(tmp_path, ["demo_pairs"], data=tmp_path, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_task_names_the_nearest(tmp_path: Path, tokenizer_folder: Path) -> None:
+    with pytest.raises(SllamaError, match="blimp_filtered"):
+        run(tmp_path, ["blimp_filterd"], scorer="uniform", tokenizer=tokenizer_folder)
+
+
+def test_tokens_of_another_tokenizer_are_refused(tmp_path: Path, tokenizer_folder: Path) -> None:
+    tokens = write_tokens(tmp_path / "tokens", vocab_size=299)
+    with pytest.raises(SllamaError, match="do not belong together"):
+        run(tmp_path, ["heldout"], scorer="unigram", tokenizer=tokenizer_folder, tokens=tokens)
+
+
+@pytest.mark.parametrize("line", ["{", "[]", '{"sentence_good": "a"}', '{"sentence_good": ""}'])
+def test_a_bad_line_is_named(tmp_path: Path, tokenizer_folder: Path, line: str) -> None:
+    write_pairs(tmp_path / "demo", "pairs", PAIRS[:1])
+    with (tmp_path / "demo" / "pairs.jsonl").open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(SllamaError, match=r"pairs\.jsonl"):
+        run(tmp_path, ["demo_pairs"], scorer="uniform", tokenizer=tokenizer_folder, data=tmp_path)
+
+
+def test_the_garbage_collector_is_left_as_it_was(tmp_path: Path, tokenizer_folder: Path) -> None:
+    before = gc.get_threshold()
+    run(tmp_path, ["comps"], scorer="uniform", tokenizer=tokenizer_folder, data=tmp_path)
+    with pytest.raises(SllamaError, match="no scorer"):
+        run(tmp_path, ["comps"], scorer="trigram", tokenizer=tokenizer_folder, data=tmp_path)
+    assert gc.get_threshold() == before
+
+
+def test_bfloat16_warns_of_decisions_within_its_rounding(
+    tmp_path: Path, constant_folder: Path, benchmarks: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = {"dtype": "bfloat16"}
+    results = run(tmp_path, ["demo_pairs"], model=constant_folder, data=benchmarks, config=config)
+    assert results["dtype"] == "bfloat16"
+    assert "within the rounding of bfloat16" in caplog.text

@@ -1,0 +1,148 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import SllamaError
+from pipeline.evaluate import submission
+from pipeline.evaluate.submission import PARTS, build_submission
+from pipeline.io import read_yaml
+
+PAIRS = [{"sentence_good": "A.", "sentence_bad": "B."}] * 3
+
+
+def write_lines(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    write_lines(tmp_path / "full_eval" / "blimp_filtered" / "island.jsonl", PAIRS)
+    wug = {"sentences": "a\tb", "ratio": 0.5}
+    write_lines(tmp_path / "full_eval" / "wug_past_tense" / "wug_past_tense.jsonl", [wug])
+    sizes = tmp_path / "sizes.yaml"
+    known = {"blimp": {"island": 3}, "wug_past": {"wug_past": 1}, "glue": {"wsc": 2, "rte": 9}}
+    sizes.write_text(json.dumps({"2025": known, "2026": known}))
+    monkeypatch.setattr(submission, "SIZES", sizes)
+    return tmp_path
+
+
+def score_lines(task: str, scores: dict[str, list[float | None]]) -> list[dict[str, Any]]:
+    return [{"task": task, "item": item, "scores": row} for item, row in scores.items()]
+
+
+SCORES = {"island_0": [-1.0, -2.0], "island_1": [-2.0, -1.0], "island_2": [-1.0, -1.0]}
+
+
+def test_predictions_are_the_chosen_texts(data: Path) -> None:
+    lines = score_lines("blimp_filtered", SCORES)
+    lines += score_lines("wug_past", {"wug_past_tense_0": [-1.0, -1.0]})
+    items = write_lines(data / "items.jsonl", lines)
+    made = build_submission("2025", [items], data)
+    assert made["blimp"]["island"]["predictions"] == [
+        {"id": "island_0", "pred": "A."},
+        {"id": "island_1", "pred": "B."},
+        {"id": "island_2", "pred": "A."},
+    ]
+    expected = {"id": "wug_past_0", "pred": "a", "prob": 0.5}
+    assert made["wug_past"] == {"wug_past": {"predictions": [expected]}}
+    assert made["comps"] is None
+    assert made["glue"] is made["aoa"] is None
+    assert set(made) == {*PARTS["2025"], "glue", "aoa"}
+
+
+def test_glue_labels_are_the_largest_logits_of_the_tasks_there_are(data: Path) -> None:
+    lines = score_lines("glue_wsc", {"wsc_0": [0.5, 0.25], "wsc_1": [-1.0, 2.0]})
+    items = write_lines(data / "items.jsonl", lines)
+    made = build_submission("2026", [items], data)
+    predictions = [{"id": "wsc_0", "pred": 0}, {"id": "wsc_1", "pred": 1}]
+    assert made["glue"] == {"wsc": {"predictions": predictions}}
+    write_lines(items, lines[:1])
+    with pytest.raises(SllamaError, match="glue: expects other numbers of predictions for wsc"):
+        build_submission("2026", [items], data)
+
+
+def test_surprisals_of_words_come_once_for_each_context(data: Path) -> None:
+    listed = {"dog": [{"context": "A"}] * 20, "cat": [{"context": "A"}] * 21}
+    (data / "aoa").mkdir()
+    (data / "aoa" / "cdi_childes.json").write_text(json.dumps(listed))
+    scores: dict[str, list[float | None]] = {}
+    for step in ("chck_1M", "chck_20M"):
+        scores |= {f"{step}/dog": [-3.0], f"{step}/cat": [-4.0]}
+    items = write_lines(data / "items.jsonl", score_lines("aoa", scores))
+    made = build_submission("2026", [items], data)["aoa_surprisals"]
+    assert len(made["results"]) == 2 * 41
+    assert made["results"][-1] == {
+        "step": "chck_20M",
+        "word_count": 20_000_000,
+        "target_word": "cat",
+        "context_id": 20,
+        "context": "BOS_ONLY",
+        "surprisal": 4.0,
+    }
+    (data / "aoa" / "cdi_childes.json").unlink()
+    with pytest.raises(SllamaError, match="name the folder of its data"):
+        build_submission("2025", [items], data)
+
+
+def test_ties_of_2026_are_random_but_reproducible(data: Path) -> None:
+    lines = score_lines("blimp_filtered", {key: [-1.0, -1.0] for key in SCORES})
+    items = write_lines(data / "items.jsonl", lines)
+    seen = {
+        json.dumps(build_submission("2026", [items], data, seed=seed)["blimp"])
+        for seed in range(20)
+    }
+    assert 2 < len(seen) <= 8
+    assert build_submission("2026", [items], data) == build_submission("2026", [items], data)
+
+
+def test_a_score_that_is_not_finite_is_never_chosen(data: Path) -> None:
+    broken = {**SCORES, "island_0": [None, -5.0]}
+    items = write_lines(data / "items.jsonl", score_lines("blimp_filtered", broken))
+    made = build_submission("2025", [items], data)["blimp"]["island"]["predictions"]
+    assert made[0]["pred"] == "B."
+
+
+def test_missing_items_and_wrong_counts_are_refused(data: Path) -> None:
+    items = write_lines(
+        data / "items.jsonl", score_lines("blimp_filtered", {"island_0": [-1.0, -2.0]})
+    )
+    with pytest.raises(SllamaError, match="island_1"):
+        build_submission("2025", [items], data)
+    write_lines(data / "full_eval" / "blimp_filtered" / "island.jsonl", PAIRS[:1])
+    with pytest.raises(SllamaError, match="expects other numbers"):
+        build_submission("2025", [items], data)
+
+
+def test_fast_results_come_in_the_order_of_the_checkpoints(data: Path) -> None:
+    items = write_lines(data / "items.jsonl", score_lines("blimp_filtered", SCORES))
+    files = []
+    for number in range(2):
+        groups = {"island": {"accuracy_first_wins": number / 2}}
+        task = {"status": "ok", "metric": "accuracy", "paradigms": groups}
+        files.append(data / f"chck_{number}M.json")
+        files[-1].write_text(json.dumps({"tasks": {"blimp_fast": task}}))
+    made = build_submission("2026", [items], data, files)["fast_eval_results"]
+    assert made["blimp"] == [{"island": 0.0}, {"island": 0.5}]
+    assert made["reading"] == [None, None]
+
+
+def test_the_expected_numbers_are_those_of_the_challenge() -> None:
+    sizes = read_yaml(submission.SIZES)
+    totals = {key: sum(parts.values()) for key, parts in sizes["2026"].items()}
+    assert totals == {
+        "blimp": 59875,
+        "blimp_supplement": 5218,
+        "ewok": 7618,
+        "comps": 91028,
+        "reading": 1726,
+        "entity_tracking_filtered": 6780,
+        "glue": 1635 + 4908 + 204 + 2424 + 20215 + 139 + 52,
+    }
+    assert sum(sizes["2025"]["entity_tracking"].values()) == 9483
+    assert {key: set(parts) for key, parts in sizes.items()} == {
+        year: {*parts, "glue"} for year, parts in PARTS.items()
+    }

@@ -1,0 +1,132 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from pipeline.config import load_params
+from pipeline.errors import SllamaError
+from pipeline.paper.plan import fit_sizes, write_plan
+from pipeline.paper.settings import load_settings, parse_settings
+from stages.paper_plan import _count as count
+from tests.imports import ROOT
+from tests.paper.made_up import settings, settings_values
+
+SHIPPED = ROOT / "paper" / "params.yaml"
+
+
+def plan(out: Path, values: dict[str, Any] | None = None) -> dict[str, str]:
+    write_plan(settings(values), out, count, ROOT / "params.yaml", ROOT / "recipes")
+    return {path.stem: path.read_text() for path in out.iterdir()}
+
+
+def test_a_file_for_each_run_and_what_is_common(tmp_path: Path) -> None:
+    made = plan(tmp_path)
+    assert sorted(made) == [
+        "data", "evaluate-1", "evaluate-2", "ours-1", "ours-2", "peer-1", "peer-2",
+    ]  # fmt: skip
+    assert load_params(tmp_path / "peer-2.yaml").seed == 2
+    assert load_params(tmp_path / "peer-2.yaml").model.attention == "mha"
+    assert load_params(tmp_path / "ours-2.yaml").model.attention == "pwa"
+    assert load_params(tmp_path / "evaluate-1.yaml").evaluate.null_scorers == []
+
+
+def test_one_more_variant_changes_no_other_file(tmp_path: Path) -> None:
+    before = plan(tmp_path / "before")
+    values = settings_values()
+    values["variants"][2]["profiles"] = ["small"]
+    values["selected"] = settings(values).select("small").model_dump()
+    after = plan(tmp_path / "after", values)
+    assert set(after) - set(before) == {"later-1", "later-2"}
+    assert all(after[name] == text for name, text in before.items())
+
+
+def test_what_only_evaluation_reads_changes_no_training(tmp_path: Path) -> None:
+    before = plan(tmp_path / "before")
+    values = settings_values()
+    values["profiles"]["small"]["set"] = {"evaluate": {"bootstrap_samples": 7}}
+    after = plan(tmp_path / "after", values)
+    assert before["evaluate-1"] != after["evaluate-1"]
+    assert all(after[name] == before[name] for name in before if name[:4] in ("ours", "peer"))
+
+
+def test_word_checkpoints_are_for_the_curves_alone(tmp_path: Path) -> None:
+    plan(tmp_path)
+    assert load_params(tmp_path / "ours-1.yaml").train.word_checkpoints
+    assert not load_params(tmp_path / "peer-1.yaml").train.word_checkpoints
+
+
+def test_the_decay_scales_with_the_steps(tmp_path: Path) -> None:
+    values = settings_values()
+    values["variants"][1]["decay_multiple"] = 5 / 3
+    plan(tmp_path, values)
+    train = load_params(tmp_path / "peer-1.yaml").train
+    assert (train.steps, train.decay_steps) == (12, 20)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "complaint"),
+    [
+        ({"model": {"hiden_size": 64}}, "no key model.hiden_size"),
+        ({"tokenizer": {"vocab_size": 64}}, "a variant sets model or train"),
+        ({"model": {"hidden_size": 30}}, "variant peer"),
+    ],
+)
+def test_a_wrong_override_is_named(
+    tmp_path: Path, overrides: dict[str, Any], complaint: str
+) -> None:
+    values = settings_values()
+    values["variants"][1]["set"] = overrides
+    with pytest.raises(SllamaError, match=complaint):
+        plan(tmp_path, values)
+
+
+@pytest.mark.parametrize("profile", ["smoke", "cpu", "full"])
+def test_every_shipped_profile_resolves(tmp_path: Path, profile: str) -> None:
+    values = load_settings(SHIPPED).model_dump()
+    values["selected"] = load_settings(SHIPPED).select(profile).model_dump()
+    shipped = parse_settings(values, "test")
+    write_plan(shipped, tmp_path, count, ROOT / "params.yaml", ROOT / "recipes")
+    ours, matched = (load_params(tmp_path / f"{n}-1.yaml") for n in ("sllama", "llama_matched"))
+    vocabulary = ours.tokenizer.vocab_size
+    assert vocabulary is not None
+    target, found = (count(run.model, vocabulary) for run in (ours, matched))
+    assert 0.99 <= found / target <= 1
+    if profile == "full":
+        assert target == 2_585_792
+        sizes = {
+            name: count(load_params(tmp_path / f"{name}-1.yaml").model, vocabulary)
+            for name in ("llama_untied", "llama_tied")
+        }
+        # The paper's untied 4.4M and tied 2.4M.
+        assert {name: round(size / 1e6, 1) for name, size in sizes.items()} == {
+            "llama_untied": 4.4,
+            "llama_tied": 2.4,
+        }
+
+
+@hypothesis_settings(max_examples=25, deadline=None)
+@given(st.integers(20_000, 3_000_000), st.integers(100, 4000))
+def test_sizes_come_near_the_target(target: int, vocabulary: int) -> None:
+    llama = load_params(ROOT / "params.yaml").model.model_copy(
+        update={
+            "embedding": "none",
+            "attention": "mha",
+            "layer_sharing": "none",
+            "shared_projection_mlp": False,
+            "num_attention_heads": 2,
+            "num_key_value_heads": 2,
+        }
+    )
+    if target < 2.5 * vocabulary * 4:
+        return
+    fitted = fit_sizes(llama, target, vocabulary, count)
+    one_more = fitted.model_copy(update={"intermediate_size": fitted.intermediate_size + 1})
+    assert count(fitted, vocabulary) <= target < count(one_more, vocabulary)
+
+
+def test_too_small_a_target_is_refused() -> None:
+    with pytest.raises(SllamaError, match="as few as 10 parameters"):
+        fit_sizes(load_params(ROOT / "params.yaml").model, 10, 1000, count)

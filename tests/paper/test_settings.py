@@ -1,0 +1,84 @@
+import copy
+from typing import Any
+
+import pytest
+
+from pipeline.errors import SllamaError
+from pipeline.evaluate.catalog import known_tasks
+from pipeline.paper.settings import load_settings, parse_settings
+from tests.imports import ROOT
+from tests.paper.made_up import settings, settings_values
+
+SHIPPED = ROOT / "paper" / "params.yaml"
+
+
+def test_selection_names_what_the_profile_runs() -> None:
+    selected = settings().select("small")
+    assert selected.trained == ["ours", "peer"]
+    assert selected.reloaded == ["damaged"]
+    assert selected.evaluated == ["ours", "peer", "damaged"]
+    assert selected.curves == ["ours"]
+    assert selected.tasks == "blimp_filtered,ewok,heldout"
+    assert selected.curve_tasks == "blimp_filtered,heldout"
+
+
+def test_an_unknown_profile_is_named_with_the_known_ones() -> None:
+    with pytest.raises(SllamaError, match="no profile huge in the paper: small, large"):
+        settings().select("huge")
+
+
+def test_a_profile_has_to_run_the_reference() -> None:
+    values = settings_values()
+    values["variants"][0]["profiles"] = ["large"]
+    with pytest.raises(SllamaError, match="has to run the reference, ours"):
+        settings(values).select("small")
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"name": "ours"}, "ours twice"),
+        ({"name": "Big-1"}, "pattern"),
+        ({"profiles": ["tiny"]}, "no profile tiny"),
+        ({"against": "nobody"}, "no variant nobody"),
+        ({"parameters_of": "nobody"}, "no variant nobody"),
+        ({"tables": {"headlines": "x"}}, "headline"),
+        ({"reloaded": True}, "no settings of its own"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_a_wrong_variant_is_refused(change: dict[str, Any], complaint: str) -> None:
+    values = copy.deepcopy(settings_values())
+    values["variants"][1] |= change
+    with pytest.raises(SllamaError, match=complaint):
+        parse_settings(values, "test")
+
+
+def test_a_profile_needs_pairs_and_text() -> None:
+    values = settings_values()
+    del values["profiles"]["large"]["tasks"]["heldout"]
+    with pytest.raises(SllamaError, match="pairs and heldout"):
+        parse_settings(values, "test")
+
+
+def test_the_shipped_file_selects_what_its_profile_says() -> None:
+    shipped = load_settings(SHIPPED)
+    assert shipped.selected == shipped.select(shipped.selected.profile)
+    assert set(shipped.profiles) == {"smoke", "cpu", "full"}
+
+
+def test_the_shipped_tasks_exist_and_put_the_right_option_first() -> None:
+    tasks = {t for p in load_settings(SHIPPED).profiles.values() for t in p.tasks.values()}
+    assert tasks <= set(known_tasks())
+
+
+def test_full_runs_every_row() -> None:
+    shipped = load_settings(SHIPPED)
+    assert shipped.select("full").evaluated == [variant.name for variant in shipped.variants]
+
+
+def test_every_profile_runs_the_rows_of_table_1_but_one() -> None:
+    shipped = load_settings(SHIPPED)
+    wanted = {v.name for v in shipped.variants if "headline" in v.tables} - {"sllama_tied"}
+    for profile in shipped.profiles:
+        assert wanted <= set(shipped.select(profile).trained)

@@ -1,0 +1,68 @@
+import json
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from pipeline.config import load_params
+from stages import paper_benchmarks, paper_curve, paper_null, paper_plan, paper_report
+from tests.imports import ROOT
+from tests.paper.made_up import settings, write_runs
+
+PARAMS = ROOT / "params.yaml"
+
+
+def run(stage: ModuleType, **options: Any) -> None:
+    parser = ArgumentParser()
+    stage.arguments(parser)
+    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    parsed = parser.parse_args(words, Namespace(params=PARAMS))
+    stage.work(load_params(PARAMS), parsed)
+
+
+def test_a_tokenizer_that_no_mirror_has_is_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLLAMA_DATA_MIRROR", str(tmp_path))
+    out = tmp_path / "null.json"
+    run(
+        paper_null,
+        scorer="uniform",
+        tasks="heldout",
+        data=tmp_path,
+        tokens=tmp_path,
+        **{"mirrored-tokenizer": "tokenizers/llama/tokenizer.model", "out": out},
+    )
+    written = json.loads(out.read_text())
+    assert written["status"] == "missing"
+    assert "tokenizers/llama/tokenizer.model" in written["reason"]
+    assert str(tmp_path) not in written["reason"]
+
+
+def test_a_run_without_checkpoints_has_an_empty_curve(tmp_path: Path) -> None:
+    (tmp_path / "metrics.json").write_text('{"word_checkpoints": []}')
+    folders = dict.fromkeys(("model", "data", "tokens"), tmp_path)
+    out = tmp_path / "curve"
+    run(paper_curve, **folders, metrics=tmp_path / "metrics.json", tasks="heldout", out=out)
+    assert out.is_dir()
+    assert list(out.iterdir()) == []
+
+
+def test_all_tasks_lie_in_one_folder(tmp_path: Path) -> None:
+    run(paper_benchmarks, tasks="demo_pairs,heldout", out=tmp_path / "made")
+    sources = json.loads((tmp_path / "made" / "manifest.json").read_text())["sources"]
+    assert list(sources) == ["demo"]
+
+
+def test_plan_and_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for stage in (paper_plan, paper_report):
+        monkeypatch.setattr(stage, "load_settings", lambda path: settings())
+    monkeypatch.chdir(ROOT)
+    run(paper_plan, out=tmp_path / "planned")
+    assert (tmp_path / "planned" / "ours-1.yaml").is_file()
+    made = write_runs(tmp_path)
+    folders = {name: getattr(made, name) for name in ("results", "models", "plan", "tokens")}
+    run(paper_report, **folders, out=tmp_path / "tables", metrics=tmp_path / "metrics.json")
+    assert (tmp_path / "tables" / "headline.tex").is_file()

@@ -1,0 +1,264 @@
+"""Command lines of the launcher, against a fake engine that records what it is asked."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline import containers
+from tests.imports import ROOT, imported_names, reachable_files
+
+SECRET = "hf_of_the_test"  # noqa: S105
+FAKE = """#!{python}
+import json, os, pathlib, signal, sys, time
+folder = pathlib.Path({folder!r})
+words = sys.argv[1:]
+with (folder / "calls").open("a") as log:
+    log.write(json.dumps([words, dict(os.environ)]) + chr(10))
+failure = os.environ.get("FAKE_FAILURE", "")
+if words[0] in ("image", "info") and failure:
+    sys.exit(failure)
+if words[0] == "image":
+    print("sha256:abc")
+if words[0] == "info":
+    print(os.environ.get("FAKE_SECURITY", "[name=seccomp]"))
+if words[0] == "kill":
+    number = signal.Signals[words[1].split("=")[1]]
+    os.kill(int((folder / "pid").read_text()), number)
+if words[0] in ("run", "exec"):
+    if os.environ.get("FAKE_WAIT"):
+        # What the real client is started with: it must pass nothing on by itself.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        (folder / "pid").write_text(str(os.getpid()))
+        os.kill(os.getppid(), signal.SIGTERM)
+        time.sleep(30)
+    sys.exit(int(os.environ.get("FAKE_CODE", "0")))
+"""
+
+
+class FakeEngine:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.home = folder / "home"
+        self.home.mkdir()
+        for name in ("docker", "apptainer"):
+            program = folder / "bin" / name
+            program.parent.mkdir(exist_ok=True)
+            program.write_text(FAKE.format(python=sys.executable, folder=str(folder)))
+            program.chmod(0o755)
+
+    def launch(self, runtime: str, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+        environment = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("HF_", "SLLAMA_", "CUDA_"))
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "pipeline.exec", *words],
+            cwd=ROOT,
+            env={
+                **environment,
+                "PATH": f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
+                "HOME": str(self.home),
+                "SLLAMA_RUNTIME": runtime,
+                **more,
+            },
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    def calls(self) -> list[tuple[list[str], dict[str, str]]]:
+        return [
+            tuple(json.loads(line)) for line in (self.folder / "calls").read_text().splitlines()
+        ]
+
+    def call(self, word: str) -> tuple[list[str], dict[str, str]]:
+        return next(call for call in self.calls() if call[0][0] == word)
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> FakeEngine:
+    return FakeEngine(tmp_path)
+
+
+def test_the_stage_runs_as_the_caller_in_its_image_on_the_current_folder(fake: FakeEngine) -> None:
+    done = fake.launch("docker", "encode", "--raw", "data/raw")
+    assert done.returncode == 0, done.stderr
+    words, _ = fake.call("run")
+    assert words[-7:] == [
+        "sllama-data:latest", "--", "python3", "-m", "stages.encode", "--raw", "data/raw",
+    ]  # fmt: skip
+    assert f"--user={os.getuid()}:{os.getgid()}" in words
+    assert f"--mount=type=bind,source={ROOT},target={ROOT}" in words
+    assert f"--workdir={ROOT}" in words
+    assert {"--rm", "--read-only", "--cap-drop=ALL", "--entrypoint=tini"} <= set(words)
+    assert "--tty" not in words
+
+
+def test_a_token_comes_along_by_name_only(fake: FakeEngine) -> None:
+    done = fake.launch("docker", "download", HF_TOKEN=SECRET, HF_HUB_OFFLINE="1")
+    assert done.returncode == 0, done.stderr
+    words, environment = fake.call("run")
+    assert {"--env=HF_TOKEN", "--env=HF_HUB_OFFLINE"} <= set(words)
+    assert not any(SECRET in word for call, _ in fake.calls() for word in call)
+    assert environment["HF_TOKEN"] == SECRET
+    assert environment["SLLAMA_IMAGE"] == "sllama-data:latest@sha256:abc"
+    assert len(environment["SLLAMA_COMMIT"]) == 40
+    assert environment["SLLAMA_DIRTY"] in {"true", "false"}
+
+
+def test_mirror_and_caches_are_mounted_the_mirror_read_only(
+    fake: FakeEngine, tmp_path: Path
+) -> None:
+    mirror = tmp_path / "a mirror, with a comma"
+    mirror.mkdir()
+    checkpoints = tmp_path / "checkpoints"
+    done = fake.launch(
+        "docker", "train", SLLAMA_DATA_MIRROR=str(mirror), SLLAMA_CHECKPOINTS=str(checkpoints)
+    )
+    assert done.returncode == 0, done.stderr
+    words, environment = fake.call("run")
+    assert f'--mount=type=bind,"source={mirror}","target={mirror}",readonly' in words
+    assert f"--mount=type=bind,source={checkpoints},target={checkpoints}" in words
+    assert environment["SLLAMA_CHECKPOINTS"] == str(checkpoints)
+    assert environment["HF_HOME"] == str(fake.home / ".cache/huggingface")
+    assert (fake.home / ".cache/huggingface").is_dir()
+
+
+@pytest.mark.parametrize("runtime", ["docker", "apptainer"])
+def test_several_processes_train_in_one_container(fake: FakeEngine, runtime: str) -> None:
+    image = fake.folder / "sllama-train.sif"
+    image.touch()
+    done = fake.launch(
+        runtime, "train", "--tokens", "data/tokens", SLLAMA_PROCESSES="2", SLLAMA_GPUS="none",
+        SLLAMA_RANK_TIMEOUT="90", SLLAMA_SIF_FOLDER=str(fake.folder),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    words, environment = fake.call("run" if runtime == "docker" else "exec")
+    assert words[-9:] == [
+        "python3", "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2",
+        "-m", "stages.train", "--tokens", "data/tokens",
+    ]  # fmt: skip
+    prefix = "" if runtime == "docker" else "APPTAINERENV_"
+    assert environment[f"{prefix}SLLAMA_RANK_TIMEOUT"] == "90"
+    assert environment[f"{prefix}PET_SHUTDOWN_TIMEOUT"] == "150"
+    if runtime == "docker":
+        assert {"--env=SLLAMA_RANK_TIMEOUT", "--env=PET_SHUTDOWN_TIMEOUT"} <= set(words)
+
+
+def test_exit_codes_come_through_and_a_failed_start_is_named(fake: FakeEngine) -> None:
+    assert fake.launch("docker", "encode", FAKE_CODE="7").returncode == 7
+    done = fake.launch("docker", "encode", FAKE_CODE="125")
+    assert done.returncode == 2
+    assert "docker did not start sllama-data:latest" in done.stderr
+
+
+def test_an_interrupt_reaches_the_container_and_nothing_is_left(fake: FakeEngine) -> None:
+    done = fake.launch("docker", "encode", FAKE_WAIT="1")
+    assert done.returncode == 128 + signal.SIGTERM
+    name = next(word for word in fake.call("run")[0] if word.startswith("--name=")).split("=")[1]
+    assert fake.call("kill")[0] == ["kill", "--signal=SIGTERM", name]
+    assert fake.call("rm")[0] == ["rm", "--force", name]
+
+
+def test_a_rootless_engine_gets_its_own_root(fake: FakeEngine) -> None:
+    fake.launch("docker", "encode", FAKE_SECURITY="[name=rootless]")
+    assert "--user=0:0" in fake.call("run")[0]
+
+
+@pytest.mark.parametrize(
+    ("failure", "advice"),
+    [
+        (
+            "permission denied on a socket",
+            "no permission on the docker engine's socket",
+        ),
+        ("Error: No such image: x", "no image sllama-train:latest here: make images"),
+        ("Cannot connect to the Docker daemon", "no docker engine answers: start it"),
+    ],
+)
+def test_an_engine_that_cannot_is_refused_in_one_line(
+    fake: FakeEngine, failure: str, advice: str
+) -> None:
+    done = fake.launch("docker", "train", FAKE_FAILURE=failure, SLLAMA_GPUS="none")
+    assert done.returncode == 2
+    assert advice in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_no_engine_is_refused_in_one_line(fake: FakeEngine) -> None:
+    (fake.folder / "empty").mkdir()
+    for runtime in ("docker", "apptainer"):
+        done = fake.launch(runtime, "encode", PATH=str(fake.folder / "empty"))
+        assert done.returncode == 2
+        assert f"no {runtime} command here" in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+def test_a_missing_mirror_is_refused(fake: FakeEngine) -> None:
+    done = fake.launch("docker", "download", SLLAMA_DATA_MIRROR="/nowhere/at/all")
+    assert done.returncode == 2
+    assert "/nowhere/at/all: the mirror (SLLAMA_DATA_MIRROR) is no folder" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "closed"
+    folder.mkdir(mode=0o500)
+    with pytest.raises(containers.RuntimeSetupError, match="is not writable"):
+        containers.gather("encode", folder, {"HF_HOME": str(tmp_path)}, "docker")
+
+
+def test_gpus_are_passed_where_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    device = tmp_path / "nvidiactl"
+    monkeypatch.setattr(containers, "_GPU_DEVICES", (device,))
+    assert not containers.gather("train", tmp_path, {}, "docker").gpus
+    assert "no NVIDIA GPU on this machine: train runs on the CPU" in capsys.readouterr().err
+    with pytest.raises(containers.RuntimeSetupError, match="has no NVIDIA GPU"):
+        containers.gather("train", tmp_path, {"SLLAMA_GPUS": "all"}, "docker")
+    device.touch()
+    around = containers.gather("train", tmp_path, {"CUDA_VISIBLE_DEVICES": "1"}, "docker")
+    words = containers.docker_command("image", "name", "1000:1000", around, ["true"])
+    assert {"--gpus=all", "--env=CUDA_VISIBLE_DEVICES"} <= set(words)
+    assert not containers.gather("train", tmp_path, {"SLLAMA_GPUS": "none"}, "docker").gpus
+    assert not containers.gather("encode", tmp_path, {}, "docker").gpus
+
+
+def test_apptainer_runs_the_same_command(fake: FakeEngine) -> None:
+    done = fake.launch("apptainer", "encode", "--raw", "data/raw", HF_TOKEN=SECRET)
+    assert done.returncode == 2
+    assert "apptainer build" in done.stderr
+    image = fake.folder / "sllama-data.sif"
+    image.touch()
+    done = fake.launch(
+        "apptainer", "encode", "--raw", "data/raw", HF_TOKEN=SECRET,
+        SLLAMA_SIF_FOLDER=str(fake.folder),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    words, environment = fake.call("exec")
+    assert words[-6:] == [str(image), "python3", "-m", "stages.encode", "--raw", "data/raw"]
+    assert "--cleanenv" in words
+    assert environment["APPTAINERENV_HF_TOKEN"] == SECRET
+    assert not any(SECRET in word for word in words)
+
+
+def test_every_stage_has_its_image() -> None:
+    stages = {path.stem for path in (ROOT / "stages").glob("*.py")} - {"__init__"}
+    assert set(containers.IMAGES) == stages
+    assert containers.image_of("a stage of its own") == "sllama-train"
+
+
+def test_stages_of_the_data_image_import_no_torch() -> None:
+    for stage, image in containers.IMAGES.items():
+        if image == "sllama-data":
+            for path in reachable_files(ROOT / "stages" / f"{stage}.py"):
+                roots = {name.split(".")[0] for name in imported_names(path)}
+                assert not roots & {"torch", "transformers", "lm_eval"}, path

@@ -1,0 +1,137 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline import signals
+from pipeline.exec import stage_command
+from tests.imports import ROOT, imported_names, reachable_files
+
+
+def launch(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline.exec", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_everything_the_launcher_loads_is_standard_library_or_its_own() -> None:
+    for path in reachable_files(ROOT / "pipeline" / "exec.py"):
+        names = {name.split(".")[0] for name in imported_names(path)}
+        assert names <= {*sys.stdlib_module_names, "pipeline"}, path
+
+
+def test_unknown_stage_and_runtime_are_refused() -> None:
+    done = launch("trian")
+    assert done.returncode == 2
+    assert "name a stage: benchmarks, download, encode" in done.stderr
+    done = launch("train", SLLAMA_RUNTIME="podmen")
+    assert done.returncode == 2
+    assert "SLLAMA_RUNTIME=podmen: no such runtime (native, docker, apptainer)" in done.stderr
+
+
+def test_bad_input_exits_with_one_line(tmp_path: Path) -> None:
+    broken = tmp_path / "params.yaml"
+    broken.write_text("seed: 1\n")
+    done = launch("download", "--out", str(tmp_path / "raw"), "--params", str(broken))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {broken}: missing key data")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("asked", ["0", "-1", "two", "1.5"])
+def test_a_number_of_processes_that_is_none_is_refused(asked: str) -> None:
+    done = launch("train", SLLAMA_PROCESSES=asked)
+    assert done.returncode == 2
+    assert f"SLLAMA_PROCESSES={asked}: a number of processes is expected" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_only_training_takes_several_processes() -> None:
+    done = launch("encode", "--help", SLLAMA_PROCESSES="2")
+    assert done.returncode == 0
+    assert "--raw" in done.stdout
+    assert stage_command("python", ["train", "--dry-run"], 1) == [
+        "python", "-m", "stages.train", "--dry-run"
+    ]  # fmt: skip
+
+
+def test_exit_codes_come_through() -> None:
+    assert signals.run_forwarding_signals([sys.executable, "-c", "raise SystemExit(7)"]) == 7
+
+
+def test_a_stage_killed_by_a_signal_gives_the_shells_code() -> None:
+    suicide = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    assert signals.run_forwarding_signals([sys.executable, "-c", suicide]) == 128 + signal.SIGKILL
+
+
+def _waiting_child(number: int, ready: Path, done: Path) -> str:
+    """A program that notes the signal `number` in the file `done` and then exits with 42."""
+    return (
+        "import pathlib, signal, sys, time\n"
+        "def stop(*_):\n"
+        f"    pathlib.Path({str(done)!r}).touch()\n"
+        "    sys.exit(42)\n"
+        f"signal.signal({int(number)}, stop)\n"
+        f"pathlib.Path({str(ready)!r}).touch()\n"
+        "time.sleep(60)\n"
+    )
+
+
+def _await(path: Path) -> None:
+    deadline = time.monotonic() + 20
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} never appeared"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_reach_the_stage_and_leave_no_orphan(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    child = _waiting_child(number, tmp_path / "ready", tmp_path / "done")
+    parent = (
+        "import sys; from pipeline.signals import run_forwarding_signals\n"
+        f"sys.exit(run_forwarding_signals([sys.executable, '-c', {child!r}]))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", parent], cwd=ROOT)
+    _await(tmp_path / "ready")
+    process.send_signal(number)
+    assert process.wait(timeout=20) == 42
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal")
+def test_a_stage_hears_of_it_when_the_launchers_parent_is_killed(tmp_path: Path) -> None:
+    child = _waiting_child(signal.SIGTERM, tmp_path / "ready", tmp_path / "done")
+    launcher = (
+        "import sys; from pipeline.signals import end_with_parent, run_forwarding_signals\n"
+        f"end_with_parent(); run_forwarding_signals([sys.executable, '-c', {child!r}])"
+    )
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {launcher!r}])"
+    process = subprocess.Popen([sys.executable, "-c", parent], cwd=ROOT)
+    _await(tmp_path / "ready")
+    process.kill()
+    process.wait()
+    _await(tmp_path / "done")
+
+
+def test_a_signal_that_does_not_arrive_is_delivered_again(tmp_path: Path) -> None:
+    attempts = []
+
+    def deliver(child: "subprocess.Popen[bytes]", number: int) -> bool:
+        attempts.append(number)
+        if len(attempts) == 3:
+            child.send_signal(number)
+        return len(attempts) == 3
+
+    program = "import os, signal, time; os.kill(os.getppid(), signal.SIGTERM); time.sleep(60)"
+    code = signals.run_forwarding_signals([sys.executable, "-c", program], deliver)
+    assert attempts == [signal.SIGTERM] * 3
+    assert code == 128 + signal.SIGTERM

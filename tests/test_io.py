@@ -1,0 +1,60 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import SllamaError
+from pipeline.io import atomic_path, read_json, require_free_space, sha256_file, write_json
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with pytest.raises(RuntimeError), atomic_path(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_write_gets_the_usual_mode(tmp_path: Path) -> None:
+    usual = tmp_path / "usual"
+    usual.touch()
+    with atomic_path(tmp_path / "deep" / "a.txt") as temporary:
+        temporary.write_text("x")
+    assert (tmp_path / "deep" / "a.txt").stat().st_mode == usual.stat().st_mode
+
+
+def test_json_is_stable_and_refuses_nan(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"b": 1, "a": "é"})
+    assert (tmp_path / "a.json").read_text("utf-8") == '{\n  "a": "é",\n  "b": 1\n}\n'
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "b.json", {"a": float("nan")})
+    assert not (tmp_path / "b.json").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000])
+def test_bad_json_is_named(content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    file.write_bytes(content)
+    with pytest.raises(SllamaError, match=r"a\.json"):
+        read_json(file)
+
+
+def test_sha256(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, B.1
+    assert sha256_file(tmp_path / "a") == known
+
+
+def test_free_space_is_asked_of_the_nearest_folder_there_is(tmp_path: Path) -> None:
+    require_free_space(tmp_path / "not" / "yet", 1)
+    with pytest.raises(SllamaError, match="MB needed"):
+        require_free_space(tmp_path / "not" / "yet", 1 << 60)
+
+
+def test_written_json_reads_back(tmp_path: Path) -> None:
+    value = {"list": [1, 2.5, None, True], "nested": {"x": "y"}}
+    write_json(tmp_path / "v.json", value)
+    assert read_json(tmp_path / "v.json") == json.loads(json.dumps(value))
+    assert list(tmp_path.iterdir()) == [tmp_path / "v.json"]

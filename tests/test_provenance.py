@@ -1,0 +1,58 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.provenance import provenance_path, versions, write_provenance
+from tests.imports import ROOT
+
+
+def test_the_record_lies_beside_the_output_and_names_what_ran(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLLAMA_RUNTIME", "native")
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    output = tmp_path / "results" / "a.json"
+    write_provenance(output, {"seed": 1}, seconds=2.0)
+    text = provenance_path(output).read_text()
+    record = json.loads(text)
+    assert record["section"] == {"seed": 1}
+    assert record["seconds"] == 2.0
+    assert record["environment"]["SLLAMA_RUNTIME"] == "native"
+    assert record["machine"]["cores"] >= 1
+    assert "hf_secret" not in text
+
+
+def test_a_given_commit_stands_where_there_is_no_git(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    write_provenance(tmp_path / "a", {})
+    assert json.loads(provenance_path(tmp_path / "a").read_text())["commit"] is None
+    monkeypatch.setenv("SLLAMA_COMMIT", "0123abc")
+    for said in (True, False):
+        monkeypatch.setenv("SLLAMA_DIRTY", str(said).lower())
+        write_provenance(tmp_path / "a", {})
+        record = json.loads(provenance_path(tmp_path / "a").read_text())
+        assert (record["commit"], record["dirty"]) == ("0123abc", said)
+
+
+def test_pinned_versions_are_the_installed_ones() -> None:
+    pins = dict(
+        line.split("==") for line in (ROOT / "requirements.txt").read_text().split() if "==" in line
+    )
+    found = versions()
+    for name in ("transformers", "tokenizers", "dvc", "lm_eval"):
+        assert found[name] == pins[name]
+
+
+def test_a_stage_without_torch_does_not_load_it(tmp_path: Path) -> None:
+    probe = (
+        "import sys, pathlib; from pipeline.provenance import write_provenance\n"
+        f"write_provenance(pathlib.Path({str(tmp_path / 'a')!r}), {{}})\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", probe], cwd=ROOT).returncode == 0

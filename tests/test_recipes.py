@@ -1,0 +1,57 @@
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.config import load_params
+from pipeline.errors import SllamaError
+from pipeline.recipes import load_recipe, set_options, write_params
+from tests.imports import ROOT
+
+NAMES = sorted(path.stem for path in (ROOT / "recipes").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_recipe_fits_the_shipped_params(name: str, tmp_path: Path) -> None:
+    params = tmp_path / "params.yaml"
+    shutil.copy(ROOT / "params.yaml", params)
+    write_params(load_recipe(name, ROOT / "recipes"), params)
+    load_params(params)
+
+
+def test_writing_keeps_comments_and_the_rest(tmp_path: Path) -> None:
+    params = tmp_path / "params.yaml"
+    shutil.copy(ROOT / "params.yaml", params)
+    write_params({"data": {"source": "demo"}, "evaluate": {"tasks": ["heldout"]}}, params)
+    before = yaml.safe_load((ROOT / "params.yaml").read_text())
+    after = yaml.safe_load(params.read_text())
+    assert after["data"]["source"] == "demo"
+    assert after["evaluate"]["tasks"] == ["heldout"]
+    assert after["train"] == before["train"]
+    assert "# The recipe." in params.read_text()
+    assert "# 2: the released script's fault" in params.read_text()
+
+
+def test_options_are_what_dvc_exp_run_takes() -> None:
+    overrides = {
+        "train": {"gradient_clip": None, "compile": "auto"},
+        "evaluate": {"tasks": ["a", "b"]},
+    }
+    expected = "-S train.gradient_clip=null -S train.compile=auto -S evaluate.tasks=[a,b]"
+    assert " ".join(set_options(overrides)) == expected
+    assert set_options({"model": {"tie_embeddings": True}}) == ["-S", "model.tie_embeddings=true"]
+
+
+def test_an_unknown_recipe_names_the_nearest() -> None:
+    with pytest.raises(SllamaError, match="did you mean demo"):
+        load_recipe("dmeo", ROOT / "recipes")
+
+
+def test_the_command_refuses_with_one_line() -> None:
+    command = [sys.executable, "-m", "pipeline.recipes", "smokee"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "error: no recipe smokee in recipes (did you mean smoke?)\n"

@@ -1,0 +1,153 @@
+import argparse
+import errno
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline import stage
+from pipeline.config import Params
+from pipeline.errors import SllamaError
+from pipeline.stage import Made, run_stage
+from tests.imports import ROOT
+
+Work = Callable[[Params, argparse.Namespace], Made | None]
+
+
+def run(work: Work, *options: str) -> object:
+    with pytest.raises(SystemExit) as caught:
+        run_stage(
+            "test", lambda parser: None, work, ["--params", str(ROOT / "params.yaml"), *options]
+        )
+    return caught.value.code
+
+
+def test_what_was_made_gets_a_provenance_record(tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    assert (
+        run(lambda params, options: Made(output, {"data": {"source": "demo"}}, {"rate": 2.5})) == 0
+    )
+    record = json.loads((tmp_path / "out.provenance.json").read_text())
+    assert record["section"] == {"data": {"source": "demo"}}
+    assert record["rate"] == 2.5
+    assert record["seconds"] >= 0
+    assert len(record["commit"]) == 40
+    assert record["versions"]["python"].startswith("3.")
+
+
+def test_bad_input_is_one_line() -> None:
+    def work(params: Params, options: argparse.Namespace) -> None:
+        raise SllamaError("first\n second")
+
+    assert run(work) == "error: first second"
+
+
+def test_a_full_disk_says_so() -> None:
+    def work(params: Params, options: argparse.Namespace) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "data/raw/a.txt")
+
+    assert "no space left on the device (data/raw/a.txt)" in str(run(work))
+
+
+def test_verbose_shows_the_trace() -> None:
+    def work(params: Params, options: argparse.Namespace) -> None:
+        raise SllamaError("wrong")
+
+    with pytest.raises(SllamaError):
+        run_stage("t", lambda p: None, work, ["--params", str(ROOT / "params.yaml"), "-v"])
+
+
+def test_interruption_has_its_own_code() -> None:
+    def work(params: Params, options: argparse.Namespace) -> None:
+        raise KeyboardInterrupt
+
+    assert run(work) == 130
+
+
+SECRET = "hf_" + "q" * 34
+# A stage of its own, run as stages are: its file's name is the stage's.
+STAGE = """
+import logging, os, sys
+from pathlib import Path
+from pipeline.errors import SllamaError
+from pipeline.stage import Made, run_stage
+
+def work(params, options):
+    log = logging.getLogger("pipeline.x")
+    log.debug("a detail")
+    log.info("so far %s", os.environ["HF_TOKEN"])
+    log.warning("look out")
+    if options.end == "bad":
+        raise SllamaError("refused " + os.environ["HF_TOKEN"])
+    if options.end == "bug":
+        raise ZeroDivisionError("divided " + os.environ["HF_TOKEN"])
+    return Made(Path("out"), {})
+
+run_stage("test", lambda parser: parser.add_argument("end"), work)
+"""
+
+
+def run_file(folder: Path, *options: str, **environment: str) -> tuple[int, list[str]]:
+    """Exit code and lines of standard error of a stage called encode."""
+    (folder / "encode.py").write_text(STAGE)
+    done = subprocess.run(
+        [sys.executable, "encode.py", "--params", str(ROOT / "params.yaml"), *options],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "HF_TOKEN": SECRET, **environment},
+        capture_output=True,
+        text=True,
+    )
+    assert SECRET not in done.stdout + done.stderr
+    return done.returncode, done.stderr.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("option", "messages"),
+    [
+        ((), ["so far ***", "look out", "next: train (python -m stages.train --help), or dvc"]),
+        (("-v",), ["a detail", "so far ***", "look out", "next: train"]),
+        (("-q",), ["look out"]),
+    ],
+)
+def test_how_much_is_said(tmp_path: Path, option: tuple[str, ...], messages: list[str]) -> None:
+    code, lines = run_file(tmp_path, "good", *option)
+    assert code == 0
+    assert len(lines) == len(messages)
+    for line, message in zip(lines, messages, strict=True):
+        assert line[8:].startswith(f" encode: {message}")
+
+
+def test_json_lines(tmp_path: Path) -> None:
+    code, lines = run_file(tmp_path, "bad", SLLAMA_LOG="json")
+    assert code == 1
+    values = [json.loads(line) for line in lines]
+    assert [value["message"] for value in values] == ["so far ***", "look out", "refused ***"]
+    assert {value["stage"] for value in values} == {"encode"}
+    assert values[-1]["level"] == "error"
+
+
+def test_under_dvc_nobody_has_to_be_told_what_is_next(tmp_path: Path) -> None:
+    _, lines = run_file(tmp_path, "good", DVC_STAGE="encode")
+    assert not any("next:" in line for line in lines)
+
+
+@pytest.mark.parametrize(("end", "option"), [("bad", "-v"), ("bug", "-q")])
+def test_a_trace_holds_no_secret(tmp_path: Path, end: str, option: str) -> None:
+    code, lines = run_file(tmp_path, end, option)
+    assert code == 1
+    assert any("Traceback" in line for line in lines)
+    assert lines[-1].endswith("***")
+
+
+def test_an_unknown_log_format_is_one_line(tmp_path: Path) -> None:
+    code, lines = run_file(tmp_path, "good", SLLAMA_LOG="xml")
+    assert (code, lines) == (1, ["error: SLLAMA_LOG=xml: no such format (text, json)"])
+
+
+def test_what_is_next_is_a_stage() -> None:
+    stages = {path.stem for path in (ROOT / "stages").glob("*.py")}
+    assert set(stage._NEXT) | set(stage._NEXT.values()) <= stages

@@ -1,0 +1,116 @@
+"""Checkpoints on disk: exact, few, checked, refused when foreign."""
+
+import random
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.errors import SllamaError
+from pipeline.train.checkpoint import CheckpointStore, Snapshot
+
+FACTS = {"seed": 1, "train.steps": 10}
+ENVIRONMENT = {"threads": 1}
+
+
+def store(folder: Path, **facts: object) -> CheckpointStore:
+    return CheckpointStore(folder, FACTS | facts, ENVIRONMENT)
+
+
+def snapshot(step: int) -> Snapshot:
+    generator = torch.Generator().manual_seed(step)
+    tensors = {
+        "model.a": torch.randn(7, 3, generator=generator),
+        "scalar": torch.tensor(step, dtype=torch.float32),
+        "random.cpu": generator.get_state(),
+    }
+    return Snapshot(tensors, {"step": step, "words": 0.1 + step})
+
+
+def test_what_is_saved_is_loaded_to_the_bit(tmp_path: Path) -> None:
+    store(tmp_path).save(3, snapshot(3))
+    loaded = store(tmp_path).load_latest()
+    assert loaded is not None
+    assert loaded.values == snapshot(3).values
+    assert loaded.tensors.keys() == snapshot(3).tensors.keys()
+    for name, tensor in snapshot(3).tensors.items():
+        assert torch.equal(loaded.tensors[name], tensor)
+
+
+def test_only_the_last_two_are_kept(tmp_path: Path) -> None:
+    for step in (5, 90, 100):
+        store(tmp_path).save(step, snapshot(step))
+    assert [int(path.stem.split("-")[1]) for path in store(tmp_path).paths()] == [90, 100]
+
+
+def test_none_is_none(tmp_path: Path) -> None:
+    assert store(tmp_path).load_latest() is None
+
+
+def test_any_damaged_byte_and_any_cut_are_noticed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for step in (1, 2):
+        store(tmp_path).save(step, snapshot(step))
+    newest = store(tmp_path).paths()[-1]
+    whole = newest.read_bytes()
+    choose = random.Random(0)
+    for place in choose.sample(range(len(whole)), 60):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << choose.randrange(8)
+        newest.write_bytes(bytes(damaged) if place % 3 else whole[:place])
+        loaded = store(tmp_path).load_latest()
+        assert loaded is not None
+        assert loaded.values["step"] == 1, place
+    assert "damaged" in caplog.text
+
+
+def test_foreign_checkpoints_are_refused_with_every_difference(tmp_path: Path) -> None:
+    store(tmp_path).save(1, snapshot(1))
+    with pytest.raises(SllamaError) as refusal:
+        CheckpointStore(tmp_path, {"seed": 2, "code": "x"}, ENVIRONMENT).load_latest()
+    for difference in ("seed: 1 -> 2", "train.steps: 10 -> None", "code: None -> x"):
+        assert difference in str(refusal.value)
+
+
+def test_another_machine_is_told_but_not_refused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store(tmp_path).save(1, snapshot(1))
+    assert CheckpointStore(tmp_path, FACTS, {"threads": 8}).load_latest() is not None
+    assert "not to the bit: threads: 1 -> 8" in caplog.text
+
+
+def test_an_interrupted_write_leaves_the_checkpoint_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(tmp_path).save(1, snapshot(1))
+
+    def torn(tensors: object, path: Path, metadata: object) -> None:
+        path.write_bytes(b"half")
+        raise OSError("no space left on the device")
+
+    monkeypatch.setattr("pipeline.train.checkpoint.save_file", torn)
+    with pytest.raises(OSError, match="no space"):
+        store(tmp_path).save(2, snapshot(2))
+    loaded = store(tmp_path).load_latest()
+    assert loaded is not None
+    assert loaded.values["step"] == 1
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_two_processes_cannot_hold_one_run(tmp_path: Path) -> None:
+    with (
+        store(tmp_path).lock(),
+        pytest.raises(SllamaError, match="another process"),
+        store(tmp_path).lock(),
+    ):
+        pass
+
+
+def test_discard_removes_the_run(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with store(folder).lock():
+        store(folder).save(1, snapshot(1))
+        store(folder).discard()
+    assert not folder.exists()

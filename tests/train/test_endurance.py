@@ -1,0 +1,153 @@
+"""Long runs: memory that does not grow, and kills at random moments."""
+
+import gc
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.train.device import deterministic_kernels
+from pipeline.train.loop import Run, fit
+from tests.imports import ROOT
+from tests.train.conftest import Workplace
+from tests.train.support import params
+
+pytestmark = pytest.mark.slow
+
+KILLS = 6
+SCRIPT = """
+import json, sys
+from pathlib import Path
+from pipeline.train import train
+from tests.train.support import params
+folder, name, changes = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
+out = folder / name
+figures = train(params(**changes), folder / "tokens", folder / "tokenizer",
+                out / "model", out / "metrics.json", out / "history.tsv")
+print(figures["resumed_after_step"])
+"""
+
+
+def start(folder: Path, name: str, threads: int = 1, **changes: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", SCRIPT, str(folder), name, json.dumps(changes)]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_kills_at_random_moments_change_nothing(
+    workplace: Workplace, checkpoints: Path, number: signal.Signals
+) -> None:
+    recipe = {
+        "steps": 400,
+        "validate_every": 50,
+        "checkpoint_every": 7,
+        "keep": "best_on_validation",
+    }
+    assert start(workplace.folder, "whole", **recipe).wait() == 0
+    choose = random.Random(int(number))
+    killed = 0
+    for _ in range(KILLS):
+        process = start(workplace.folder, "resumed", **recipe)
+        before = _newest(checkpoints)
+        while process.poll() is None and _newest(checkpoints) == before:
+            time.sleep(0.01)
+        time.sleep(choose.random() * 0.5)
+        process.send_signal(number)
+        killed += process.wait() != 0
+    last = start(workplace.folder, "resumed", **recipe)
+    output, _ = last.communicate()
+    assert last.returncode == 0
+    assert killed >= 2
+    assert int(output) > 0
+    assert workplace.outputs("resumed") == workplace.outputs("whole")
+
+
+def test_memory_does_not_grow_over_2000_steps(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Resident memory after 2,000 steps is that after 400, but for noise."""
+    resident: dict[int, int] = {}
+
+    def watched(name: str) -> None:
+        gc.collect()
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        resident[int(name)] = 1024 * int(status.split("VmRSS:")[1].split()[0])
+
+    def fit_watched(state: object, run: Run) -> None:
+        object.__setattr__(run, "export", watched)
+        fit(state, run)  # type: ignore[arg-type]
+
+    steps = iter(range(1, 2001))
+
+    def every_400(before: float, after: float) -> list[str]:
+        step = next(steps)
+        return [str(step)] if step % 400 == 0 else []
+
+    monkeypatch.setattr("pipeline.train.run.fit", fit_watched)
+    monkeypatch.setattr("pipeline.train.loop.milestones", every_400)
+    workplace.train(
+        params(steps=2000, validate_every=100, checkpoint_every=100, word_checkpoints=True), "run"
+    )
+    assert sorted(resident) == [400, 800, 1200, 1600, 2000]
+    assert resident[2000] - resident[400] < 8e6
+
+
+@pytest.mark.parametrize("compiling", ["never", "always"])
+def test_runs_on_two_threads_resume_to_the_bit(
+    workplace: Workplace, checkpoints: Path, compiling: str
+) -> None:
+    """With tensors large enough for both threads to have a part: 32 x 64 tokens of width 64."""
+    recipe: dict[str, object] = {
+        "model": {"hidden_size": 64, "intermediate_size": 192, "max_position_embeddings": 64},
+        "sequence_length": 64,
+        "batch_size": 64,
+        "micro_batch_size": 32,
+        "compile": compiling,
+        "steps": 20,
+        "checkpoint_every": 5,
+    }
+    assert start(workplace.folder, "whole", 2, **recipe).wait() == 0
+    process = start(workplace.folder, "resumed", 2, **recipe)
+    while process.poll() is None and not _newest(checkpoints):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() != 0
+    last = start(workplace.folder, "resumed", 2, **recipe)
+    assert int(last.communicate()[0]) > 0
+    assert workplace.outputs("resumed") == workplace.outputs("whole")
+
+
+def test_a_compiler_that_fails_is_one_line(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(workplace.folder / "cache"))
+    monkeypatch.setenv("CXX", "false")
+    recipe = json.dumps({"compile": "always", "steps": 3})
+    command = [sys.executable, "-c", SCRIPT, str(workplace.folder), "run", recipe]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert "SllamaError: torch.compile failed (" in done.stderr
+    assert "TORCHINDUCTOR_CACHE_DIR" in done.stderr
+
+
+def test_cost_grows_linearly_with_steps(workplace: Workplace) -> None:
+    seconds = []
+    with deterministic_kernels(params().train, torch.device("cpu")):
+        for steps in (200, 800):
+            recipe = params(steps=steps, validate_every=steps, checkpoint_every=steps)
+            seconds.append(workplace.train(recipe, str(steps))["loop_seconds"])
+    assert seconds[1] < 4 * 1.5 * seconds[0]
+
+
+def _newest(checkpoints: Path) -> str:
+    return max((path.name for path in checkpoints.glob("*/step-*")), default="")

@@ -1,0 +1,219 @@
+"""A whole run: what it writes, that it resumes to the bit, and what it refuses."""
+
+import json
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors import safe_open
+from transformers import AutoModelForCausalLM
+
+from pipeline.config import Params
+from pipeline.errors import SllamaError
+from pipeline.train import fingerprint, loop
+from pipeline.train.step import take_step
+from tests.train.conftest import Workplace
+from tests.train.support import params
+
+# 295 windows in the test's corpus: 8 a step, so that an epoch ends inside step 37.
+LONG = {"steps": 40, "validate_every": 20, "checkpoint_every": 10}
+
+RECIPES = {
+    "plain": params(),
+    "epochs": params(**LONG),
+    "contiguous, released objective": params(order="contiguous", label_shift=2),
+    "document mask, dropout": params(document_mask=True, model={"dropout": 0.2}),
+    "muon": params(optimizer="muon", model={"attention": "mha"}),
+    "best on validation, clipped, z-loss": params(keep="best_on_validation", z_loss=0.01),
+    "bfloat16 head": params(precision="bfloat16"),
+}
+
+
+def stop_after(step: int, monkeypatch: pytest.MonkeyPatch, number: int = signal.SIGTERM) -> None:
+    """Send this process a signal while it takes optimisation step `step`."""
+
+    def signalled(state: Any, *rest: Any) -> Any:
+        if state.step == step - 1:
+            os.kill(os.getpid(), number)
+        return take_step(state, *rest)
+
+    monkeypatch.setattr(loop, "take_step", signalled)
+
+
+@pytest.fixture
+def interrupted(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Params, int], None]:
+    """Start a run into the folder `resumed` and stop it after a step."""
+
+    def start(recipe: Params, step: int) -> None:
+        with monkeypatch.context() as patch:
+            stop_after(step, patch)
+            with pytest.raises(KeyboardInterrupt):
+                workplace.train(recipe, "resumed")
+
+    return start
+
+
+@pytest.mark.parametrize(("name", "steps"), [
+    ("plain", [1]),
+    ("plain", [5, 9, 11]),
+    ("epochs", [36, 37, 38]),
+    ("contiguous, released objective", [7]),
+    ("document mask, dropout", [3]),
+    ("muon", [6]),
+    ("best on validation, clipped, z-loss", [8]),
+    ("bfloat16 head", [5]),
+])  # fmt: skip
+def test_an_interrupted_run_ends_as_the_uninterrupted_one(
+    workplace: Workplace,
+    interrupted: Callable[[Params, int], None],
+    name: str,
+    steps: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # So that the bfloat16 head is tried on any machine.
+    monkeypatch.setattr("pipeline.train.device._has_bfloat16_units", lambda device: True)
+    recipe = RECIPES[name]
+    workplace.train(recipe, "whole")
+    for step in steps:
+        interrupted(recipe, step)
+    figures = workplace.train(recipe, "resumed")
+    assert figures["resumed_after_step"] == steps[-1]
+    assert workplace.outputs("resumed") == workplace.outputs("whole")
+
+
+def test_it_learns_and_says_what_it_did(workplace: Workplace, checkpoints: Path) -> None:
+    workplace.train(params(steps=120, validate_every=120), "run")
+    metrics = json.loads((workplace.folder / "run/metrics.json").read_text())
+    rows = (workplace.folder / "run/history.tsv").read_text().splitlines()
+    assert len(rows) == 1 + 1 + 120
+    first, last = (
+        dict(zip(rows[0].split("\t"), row.split("\t"), strict=True)) for row in rows[1::120]
+    )
+    assert float(first["validation_loss"]) > 4.0
+    assert metrics["validation"]["loss"] == float(last["validation_loss"]) < 3.3
+    assert metrics["steps"] == int(last["step"]) == 120
+    assert metrics["tokens_seen"] == int(last["tokens"]) == 120 * 8 * 16
+    assert metrics["words_seen"] == int(last["words"])
+    assert metrics["parameters"] == sum(metrics["parameters_by_component"].values())
+    assert list(checkpoints.iterdir()) == []
+
+
+def test_the_model_folder_is_complete(workplace: Workplace) -> None:
+    workplace.train(params(), "run")
+    folder = workplace.folder / "run/model"
+    model = AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=True)
+    metrics = json.loads((workplace.folder / "run/metrics.json").read_text())
+    assert sum(p.numel() for p in model.parameters()) == metrics["parameters"]
+    assert (folder / "tokenizer.json").is_file()
+
+
+def test_seeds_differ_and_equal_runs_do_not(workplace: Workplace) -> None:
+    workplace.train(params(), "one")
+    workplace.train(params(), "again")
+    workplace.train(params(seed=2), "other")
+    assert workplace.outputs("one") == workplace.outputs("again")
+    weights = "model/model.safetensors"
+    assert workplace.outputs("one")[weights] != workplace.outputs("other")[weights]
+
+
+def test_micro_batches_change_only_rounding(workplace: Workplace) -> None:
+    losses = []
+    for micro_batch_size in (8, 2):
+        workplace.train(params(micro_batch_size=micro_batch_size), str(micro_batch_size))
+        metrics = json.loads((workplace.folder / f"{micro_batch_size}/metrics.json").read_text())
+        losses.append(metrics["validation"]["loss"])
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+
+
+def test_other_code_is_refused_until_the_folder_is_removed(
+    workplace: Workplace,
+    interrupted: Callable[[Params, int], None],
+    checkpoints: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    interrupted(params(), 5)
+    monkeypatch.setattr(fingerprint, "code_version", lambda: "edited")
+    with pytest.raises(SllamaError, match=r"code: \w+ -> edited.*remove"):
+        workplace.train(params(), "resumed")
+    (folder,) = checkpoints.iterdir()
+    shutil.rmtree(folder)
+    assert workplace.train(params(), "resumed")["resumed_after_step"] == 0
+
+
+def test_another_recipe_never_sees_the_checkpoint(
+    workplace: Workplace, interrupted: Callable[[Params, int], None]
+) -> None:
+    interrupted(params(), 5)
+    assert workplace.train(params(learning_rate=0.02), "other")["resumed_after_step"] == 0
+
+
+def test_a_damaged_checkpoint_falls_back(
+    workplace: Workplace,
+    interrupted: Callable[[Params, int], None],
+    checkpoints: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    workplace.train(params(), "whole")
+    interrupted(params(), 7)
+    newest = sorted(checkpoints.glob("*/step-*"))[-1]
+    damaged = bytearray(newest.read_bytes())
+    damaged[-3] ^= 1
+    newest.write_bytes(bytes(damaged))
+    assert workplace.train(params(), "resumed")["resumed_after_step"] == 4
+    assert "damaged" in caplog.text
+    assert workplace.outputs("resumed") == workplace.outputs("whole")
+
+
+def test_best_on_test_selects_by_the_test_split(workplace: Workplace) -> None:
+    wild = {"learning_rate": 0.5, "schedule": "constant", "gradient_clip": None}
+    recipe = params(keep="best_on_test", steps=6, validate_every=2, **wild)
+    workplace.train(recipe, "run")
+    metrics = json.loads((workplace.folder / "run/metrics.json").read_text())
+    lines = (workplace.folder / "run/history.tsv").read_text().splitlines()
+    header = lines[0].split("\t")
+    rows = [dict(zip(header, line.split("\t"), strict=True)) for line in lines[2:]]
+    by_test = {int(row["step"]): float(row["test_loss"]) for row in rows if row["test_loss"]}
+    assert metrics["kept_step"] == min(by_test, key=by_test.__getitem__) < 6
+    of_kept = next(row for row in rows if int(row["step"]) == metrics["kept_step"])
+    assert metrics["validation"]["loss"] == float(of_kept["validation_loss"])
+
+
+def test_word_checkpoints_are_complete_models(
+    workplace: Workplace,
+    interrupted: Callable[[Params, int], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pipeline.train.word_count._MILLION", 250)
+    recipe = params(word_checkpoints=True)
+    interrupted(recipe, 8)
+    workplace.train(recipe, "resumed")
+    folder = workplace.folder / "resumed/model"
+    metrics = json.loads((workplace.folder / "resumed/metrics.json").read_text())
+    expected = [f"chck_{count}M" for count in range(1, metrics["words_seen"] // 250 + 1)]
+    assert len(expected) > 3
+    assert metrics["word_checkpoints"] == expected
+    assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == expected
+    weights = []
+    for name in expected:
+        with safe_open(folder / "checkpoints" / name / "model.safetensors", "pt") as stored:
+            weights.append(stored.get_tensor("model.embed_tokens.weight"))
+    assert all((a != b).any() for a, b in zip(weights[1:], weights, strict=False))
+
+
+def test_more_than_ten_passes_are_refused_under_the_rules(
+    workplace: Workplace, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(SllamaError, match="allows 10"):
+        workplace.train(params(steps=400, rules="babylm2026"), "run")
+
+
+def test_missing_tokens_are_named(workplace: Workplace) -> None:
+    (workplace.folder / "tokens").unlink()
+    with pytest.raises(SllamaError, match=r"tokens\.json: no such file"):
+        workplace.train(params(), "run")
