@@ -18,6 +18,14 @@ INITIALIZERS = ("released", "scaled")
 REDUCTION = 4
 PWA_ROWS = 6  # rows of the table that PWA's matrices are made of
 PWA_PICKS = 4  # rows in each of the permutations that order them
+# Above these a size is a slip or a damaged file. Lists as long as some of them are made before any
+# tensor shows that it does not fit.
+LARGEST = {
+    "vocab_size": 1 << 24,
+    "hidden_size": 1 << 17,
+    "intermediate_size": 1 << 20,
+    "num_hidden_layers": 1 << 12,
+}
 
 AUTO_MAP = {
     "AutoConfig": "configuration_sllama.SLlamaConfig",
@@ -215,8 +223,9 @@ class SLlamaConfig(PretrainedConfig):
             self.num_attention_heads,
             self.num_key_value_heads,
         )
-        for name in ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers"):
-            _refuse(getattr(self, name) < 1, f"{name} is at least 1, not {getattr(self, name)}")
+        for name, largest in LARGEST.items():
+            size = getattr(self, name)
+            _refuse(not 1 <= size <= largest, f"{name} is 1 to {largest:,}, not {size}")
         _refuse(heads < 1 or hidden % heads != 0, f"{heads} heads do not divide width {hidden}")
         _refuse(self.head_dim % 2 != 0, f"rotary positions need an even head, not {self.head_dim}")
         _refuse(
