@@ -63,7 +63,9 @@ lint: install ## ruff and mypy
 	@ruff check .
 	@mypy
 
-check: lint ## lint, then the quick tests
+check: lint ## lint, audit (where its tools can be installed), the quick tests
+	@if $(MAKE) --no-print-directory $(VENV_AUDIT)/.installed; then $(MAKE) --no-print-directory audit; \
+		else echo "audit: NOT DONE, its tools cannot be installed here"; fi
 	@python -m pytest -m "not slow" $(PYTEST_ARGS)
 
 docs: site/index.html ## the documentation site in site/, from an environment of its own
