@@ -11,7 +11,7 @@ PYTEST_ARGS ?=
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test faults audit check lint docs repro paper bench-train bench-eval images images-check images-cuda-check
+.PHONY: help install demo test coverage faults audit check lint docs repro paper bench-train bench-eval images images-check images-cuda-check
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -41,6 +41,9 @@ demo: install ## the whole pipeline on the embedded corpus, in a clone of its ow
 
 test: install $(if $(SLOW),$(VENV)/.installed-tests) ## the tests; SLOW=1 adds the slow ones
 	@python -m pytest $(if $(SLOW),,-m "not slow") $(PYTEST_ARGS)
+
+coverage: $(VENV)/.installed-tests ## all tests, and which branches of pipeline/ they reach (90% at least)
+	@python -m pytest --cov $(PYTEST_ARGS)
 
 faults: install ## kills, full disks, damage, hostile input: docs/reliability.md, many times over
 	@SLLAMA_FAULTS=full python -m pytest tests/faults tests/security $(PYTEST_ARGS)

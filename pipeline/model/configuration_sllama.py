@@ -76,7 +76,8 @@ class SLlamaConfig(PretrainedConfig):
         allow_leaking_embedding: train with `emb_reduction_type="attn"` although it leaks.
 
     Raises:
-        ValueError: an unknown option, or options that cannot go together; the message says why.
+        ValueError: an unknown option, a size that no model has, or options that cannot go together;
+            the message says why.
     """
 
     model_type = "sllama"
