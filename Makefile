@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 VENV_DOCS := .venv-docs
 VENV_AUDIT := .venv-audit
+VENV_MUTANTS := .venv-mutants
 DEMO := .demo
 RECIPE ?=
 PROFILE ?= smoke
@@ -11,7 +12,7 @@ PYTEST_ARGS ?=
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test coverage faults audit check lint docs repro paper bench-train bench-eval images images-check images-cuda-check
+.PHONY: help install demo test coverage faults mutants audit check lint docs repro paper bench-train bench-eval images images-check images-cuda-check
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -47,6 +48,18 @@ coverage: $(VENV)/.installed-tests ## all tests, and which branches of pipeline/
 
 faults: install ## kills, full disks, damage, hostile input: docs/reliability.md, many times over
 	@SLLAMA_FAULTS=full python -m pytest tests/faults tests/security $(PYTEST_ARGS)
+
+mutants: $(VENV_MUTANTS)/.installed ## do the tests notice small changes of the code? mutmut; JOBS=1, WHICH='pipeline.paper.*'
+	@$(VENV_MUTANTS)/bin/mutmut run --max-children $(or $(JOBS),1) $(WHICH)
+	@$(VENV_MUTANTS)/bin/mutmut results
+
+# It sees the packages of .venv, and adds mutmut to them.
+$(VENV_MUTANTS)/.installed: requirements-mutants.txt $(VENV)/.installed
+	@test -x $(VENV_MUTANTS)/bin/python || $(VENV)/bin/python -m venv $(VENV_MUTANTS)
+	@site='import sysconfig; print(sysconfig.get_path("purelib"))' && \
+		$(VENV)/bin/python -c "$$site" > "$$($(VENV_MUTANTS)/bin/python -c "$$site")/packages.pth"
+	@$(VENV_MUTANTS)/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.txt -r requirements-mutants.txt
+	@touch $@
 
 # Loaders of YAML and places that load models are judged more closely by tests/security/test_source.py; the
 # report marks as safe only the drawings and the style sheet that it made itself.

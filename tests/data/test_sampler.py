@@ -105,16 +105,32 @@ def test_contiguous_micro_batches_are_spans_of_the_stream() -> None:
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_a_text_that_is_too_short_is_refused(order: Order) -> None:
-    needed = 31 if order == "contiguous" else 11
+    needed, beside = (31, " or train.micro_batch_size") if order == "contiguous" else (11, "")
     sampler(order, tokens=needed)
-    with pytest.raises(SllamaError, match=rf"{needed - 1} tokens, {needed} are needed"):
+    advice = f"take more text, or a smaller train.sequence_length{beside}"
+    with pytest.raises(SllamaError, match=rf"{needed - 1} tokens, {needed} are needed; {advice}$"):
         sampler(order, tokens=needed - 1)
+
+
+def test_a_batch_is_made_of_whole_micro_batches() -> None:
+    with pytest.raises(SllamaError, match="a batch of 6 windows is no multiple of 4"):
+        WindowSampler(401, 10, batch_size=6, seed=1, micro_batch_size=4)
 
 
 @pytest.mark.parametrize(
     "state",
-    [{"epoch": 0, "position": 40}, {"epoch": 0, "position": 5}, {"epoch": -1, "position": 0}],
+    [
+        {"epoch": 0, "position": 40},
+        {"epoch": 0, "position": 5},
+        {"epoch": -1, "position": 0},
+        # Multiples of the batch size that are no places of this sampler.
+        {"epoch": 0, "position": 42},
+        {"epoch": 2, "position": 40},
+        {"epoch": 1, "position": -4},
+        {"epoch": -3, "position": 0},
+    ],
 )
 def test_a_position_of_another_run_is_refused(state: dict[str, int]) -> None:
-    with pytest.raises(SllamaError, match="other data or another batch size"):
+    complaint = "other data or another batch size; start the training anew"
+    with pytest.raises(SllamaError, match=complaint):
         sampler().restore(state)

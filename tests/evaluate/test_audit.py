@@ -29,6 +29,27 @@ def test_scores_that_are_not_finite_are_wrong_under_every_rule(broken: float) ->
     assert outcomes.credit.sum() == outcomes.first_wins.sum() == outcomes.strict.sum() == 0
 
 
+def test_broken_items_of_every_width_are_counted() -> None:
+    assert judge([[math.nan, 0.0], [math.nan, 0.0, 0.0], [0.0, -1.0]], [0] * 3).nonfinite == 2
+
+
+def test_the_task_and_its_paradigms_carry_every_figure() -> None:
+    items = judge([[0.0, -1.0], [0.0, 0.0], [math.nan, 0.0], [-1.0, 0.0]], [0] * 4)
+    result = audit({("a",): items, ("b",): items}, samples=50, seed=0)
+    paradigm = result["paradigms"]["a"]
+    figures = {
+        "accuracy": 0.375,
+        "accuracy_first_wins": 0.5,
+        "accuracy_ties_wrong": 0.25,
+        "tie_rate": 0.25,
+    }
+    assert paradigm == figures | {"n": 4, "nonfinite": 1, "ci95": paradigm["ci95"]}
+    assert set(result) == set(paradigm) | {"ci95_paradigms", "paradigms"}
+    assert {name: result[name] for name in figures} == figures
+    assert (result["n"], result["nonfinite"]) == (8, 2)
+    assert "ci95_paradigms" not in audit({("a",): items}, samples=50, seed=0)
+
+
 def test_groups_are_averaged_level_by_level() -> None:
     right, wrong = judge([[0.0, -1.0]], [0]), judge([[-1.0, 0.0]], [0])
     groups = {("a", "0"): right, ("a", "1"): wrong, ("b", "0"): wrong}
@@ -56,6 +77,25 @@ def test_intervals_are_reproducible_and_as_wide_as_binomial_ones() -> None:
     low, high = first["ci95"]
     assert low < first["accuracy"] < high
     assert high - low == pytest.approx(2 * 1.96 * 0.5 / math.sqrt(400), rel=0.1)
+
+
+def test_groups_that_agree_leave_no_interval_whatever_they_weigh() -> None:
+    half = judge([[0.0, -1.0], [-1.0, 0.0]], [0, 0])
+    result = audit({("a", "0"): half, ("a", "1"): half, ("b", "0"): half}, samples=50, seed=0)
+    assert result["ci95_paradigms"] == pytest.approx([0.5, 0.5])
+
+
+def test_the_intervals_are_those_of_earlier_versions() -> None:
+    # Golden: the same scores give the same bytes of a report.
+    paths = [*(("a", str(n)) for n in range(2)), *(("b", str(n)) for n in range(6))]
+    groups = {
+        path: judge([[-float(k % (int(path[1]) + 2) == 0), -0.5] for k in range(20)], [0] * 20)
+        for path in paths
+    }
+    result = audit(groups, samples=50, seed=3)
+    assert result["ci95"] == pytest.approx([0.567604, 0.705521], abs=1e-6)
+    assert result["ci95_paradigms"] == pytest.approx([0.577813, 0.753875], abs=1e-6)
+    assert result["paradigms"]["a/1"]["ci95"] == pytest.approx([0.45, 0.83875])
 
 
 @settings(deadline=None)

@@ -32,6 +32,7 @@ def test_spread_is_that_of_numpy(values: list[float]) -> None:
 
 def test_one_seed_has_no_deviation() -> None:
     assert spread([0.5]).deviation is None
+    assert [spread([0.5] * seeds).count for seeds in (1, 3)] == [1, 3]
 
 
 @given(PAIRS)
@@ -56,6 +57,10 @@ def test_seeds_without_any_scatter() -> None:
     same = paired_over_seeds([0.5, 0.75], [0.5, 0.75])
     assert same is not None
     assert (same.mean, same.low, same.high, same.p) == (0.0, 0.0, 0.0, 1.0)
+    shifted = paired_over_seeds([0.75, 0.5], [0.5, 0.25])
+    assert shifted is not None
+    assert (shifted.mean, shifted.low, shifted.high, shifted.p) == (0.25, 0.25, 0.25, 0.0)
+    assert shifted.seeds == 2
 
 
 def test_the_sign_test_is_that_of_scipy() -> None:
@@ -75,6 +80,13 @@ def test_the_interval_is_that_of_scipys_bootstrap() -> None:
     assert found.low == pytest.approx(expected.low, abs=0.01)
     assert found.high == pytest.approx(expected.high, abs=0.01)
     assert found.mean == pytest.approx((first["p0"] - second["p0"]).mean())
+
+
+def test_the_interval_is_the_one_of_earlier_versions() -> None:
+    # Golden: the same credits give the same bytes of a table.
+    first, second = credits(1, 0.7, items=40), credits(2, 0.6, items=40)
+    found = paired_over_items([first], [second], 50)
+    assert (found.low, found.high) == (pytest.approx(-0.04708333), pytest.approx(0.219375))
 
 
 def test_paradigms_weigh_the_same() -> None:

@@ -49,6 +49,7 @@ def test_the_null_scorers_stand_below_the_model(run: Run) -> None:
         ("blimp_filtered", "uniform", "51.40"),
         ("blimp_filtered", "unigram", "52.75"),
     ]
+    assert [row.kind for row in headline.rows] == ["model", "null", "null", "missing"]
     # The tie rule decides what a scorer that knows nothing gets.
     assert headline.rows[1].cells[4:6] == ("91.95", "81.09")
 
@@ -68,15 +69,28 @@ def test_a_null_scorer_that_could_not_be_run_is_listed_with_its_reason(run: Run)
     for task in ("blimp_filtered", "heldout"):
         run.tasks[task]["null"]["unigram"] = missing_task("no training tokens")
     document = document_of(run)
-    assert table(document, "Benchmarks").rows[2].cells[1:4] == ("unigram", "missing", "–")
-    assert table(document, "Held-out text").rows[2].cells[1:4] == ("unigram", "missing", "–")
+    for caption, task in (("Benchmarks", "blimp_filtered"), ("Held-out text", "heldout")):
+        lost = table(document, caption).rows[2]
+        assert (lost.cells[:4], lost.kind) == ((task, "unigram", "missing", "–"), "missing")
     assert table(document, "blimp_filtered by paradigm").rows[0].cells[7] == "missing"
     assert [row.cells for row in table(document, "Missing").rows[1:]] == [
         ("blimp_filtered: unigram", "no training tokens"),
         ("heldout: unigram", "no training tokens"),
     ]
+    assert {row.kind for row in table(document, "Missing").rows} == {"missing"}
     rows = [row for row in table(document, "Beside").rows if row.cells[0] == "unigram"]
     assert [row.cells[3] for row in rows] == ["missing", "missing"]
+
+
+def test_a_null_scorer_that_could_not_be_run_leaves_the_others(run: Run) -> None:
+    run.tasks["heldout"]["null"]["uniform"] = missing_task()
+    rows = table(document_of(run), "Held-out text").rows
+    assert [(*row.cells[:3], row.kind) for row in rows] == [
+        ("heldout", "SLlama", "1.2346", "model"),
+        ("heldout", "uniform", "missing", "missing"),
+        ("heldout", "unigram", "2.2500", "null"),
+    ]
+    assert rows[1].cells[3:] == ("–", "–", "–")
 
 
 def test_a_perplexity_beyond_floats_is_a_dash(run: Run) -> None:

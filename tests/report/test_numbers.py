@@ -1,5 +1,7 @@
 """Rounding: half away from zero on the decimal form, in one place."""
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,6 +51,14 @@ def test_counts() -> None:
     assert [tick_count(v) for v in (0.0, 400_000.0, 50e6, 2.5e6)] == ["0", "400k", "50M", "2.5M"]
 
 
+def test_the_unit_changes_at_round_numbers() -> None:
+    assert [short_count(v) for v in (9_999, 10_000, 999_949)] == ["9,999", "10.0k", "999.9k"]
+    assert [short_count(v) for v in (1_000_000, 99_990_000)] == ["1.00M", "99.99M"]
+    assert [short_count(v) for v in (10**8, 123_456_789_000)] == ["100.0M", "123,456.8M"]
+    assert [tick_count(v) for v in (0.5, 999.0, 1e3, 1e6)] == ["0.5", "999", "1k", "1M"]
+    assert [tick_count(v) for v in (0.125, 1125.0, 1.125e6)] == ["0.13", "1.13k", "1.13M"]
+
+
 def test_interval() -> None:
     assert interval([0.5, 0.60004]) == "50.00 – 60.00"
     assert interval(None) == "–"
@@ -61,7 +71,8 @@ def test_rounding_moves_by_half_a_unit_at_most(value: float, digits: int) -> Non
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_every_finite_number_can_be_printed(value: float) -> None:
-    assert float(fixed(value, 2).replace(",", "")) == pytest.approx(value, abs=0.005)
+    shown = Decimal(fixed(value, 2).replace(",", ""))
+    assert abs(shown - Decimal(repr(value))) <= Decimal("0.005")
 
 
 @given(st.floats(0, 1), st.floats(0, 1))

@@ -34,8 +34,15 @@ def test_up_to_the_peak_and_down_to_the_minimum(schedule: str, steps: int, warmu
     assert min(found) > 0
 
 
+def test_the_warm_up_climbs_by_equal_steps_to_the_very_peak() -> None:
+    assert rates(steps=10, warmup_steps=4)[:5] == pytest.approx([0.002, 0.004, 0.006, 0.008, 0.01])
+    # Where 0.01 * 29 / 29 is not 0.01.
+    assert rates(steps=40, warmup_steps=28)[28] == 0.01
+
+
 def test_halfway_down() -> None:
     assert rates(steps=21, warmup_steps=0, schedule="linear")[10] == pytest.approx(0.0055)
+    assert rates(steps=21, warmup_steps=0, schedule="linear")[5] == pytest.approx(0.00775)
     assert rates(steps=21, warmup_steps=0, schedule="cosine")[10] == pytest.approx(0.0055)
     assert rates(steps=21, warmup_steps=0, schedule="cosine")[5] > 0.0075 + 5e-4
 
