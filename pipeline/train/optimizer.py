@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from pipeline.config import TrainConfig
+from pipeline.train.muon import Muon
 
 MUON_MOMENTUM = 0.95
 
@@ -32,9 +33,8 @@ class Optimizers:
             )
         ]
         if config.optimizer == "muon" and matrices:
-            # Updates get the size of AdamW's, so that one learning rate serves both.
             self._all.append(
-                torch.optim.Muon(
+                Muon(
                     [parameter for _, parameter in matrices],
                     lr=config.learning_rate,
                     weight_decay=config.weight_decay,
