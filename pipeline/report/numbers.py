@@ -41,7 +41,7 @@ def count(value: int) -> str:
 
 def short_count(value: int) -> str:
     """A whole number in millions or thousands: 2.59M, 25.8k, 812."""
-    if value >= 1_000_000:
+    if value >= 999_950:  # 1,000.0k otherwise
         return f"{fixed(value / 1e6, 2 if value < 100_000_000 else 1)}M"
     return f"{fixed(value / 1e3, 1)}k" if value >= 10_000 else count(value)
 

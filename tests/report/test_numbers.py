@@ -53,7 +53,11 @@ def test_counts() -> None:
 
 def test_the_unit_changes_at_round_numbers() -> None:
     assert [short_count(v) for v in (9_999, 10_000, 999_949)] == ["9,999", "10.0k", "999.9k"]
-    assert [short_count(v) for v in (1_000_000, 99_990_000)] == ["1.00M", "99.99M"]
+    assert [short_count(v) for v in (999_950, 1_000_000, 99_990_000)] == [
+        "1.00M",
+        "1.00M",
+        "99.99M",
+    ]
     assert [short_count(v) for v in (10**8, 123_456_789_000)] == ["100.0M", "123,456.8M"]
     assert [tick_count(v) for v in (0.5, 999.0, 1e3, 1e6)] == ["0.5", "999", "1k", "1M"]
     assert [tick_count(v) for v in (0.125, 1125.0, 1.125e6)] == ["0.13", "1.13k", "1.13M"]
