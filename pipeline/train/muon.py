@@ -11,10 +11,11 @@ from torch import Tensor
 class Muon(torch.optim.Muon):
     """`torch.optim.Muon` with `match_rms_adamw`, quicker where the matrices are many and small.
 
-    Options and state are those of the base class. Its iteration takes one matrix after the other,
-    in bfloat16, of which a CPU without units for it computes a tenth as much as of float32. Here
-    equal shapes are one batch, and a CPU computes in float32. Source of the update: Jordan et al.,
-    "Muon" (2024); of its size: Liu et al., "Muon is Scalable for LLM Training" (2025).
+    State is that of the base class, and so are the options but two: it always looks ahead
+    (`nesterov`) and takes `match_rms_adamw` for the size. The base class takes one matrix after the
+    other, in bfloat16, of which a CPU without units for it computes a tenth as much as of float32.
+    Here equal shapes are one batch, and a CPU computes in float32. Source of the update: Jordan et
+    al., "Muon" (2024); of its size: Liu et al., "Muon is Scalable for LLM Training" (2025).
     """
 
     @torch.no_grad()
