@@ -17,6 +17,7 @@ from pipeline.train.batches import WindowReader
 from pipeline.train.build import build_model
 from pipeline.train.device import Numerics
 from pipeline.train.distributed import Ranks
+from pipeline.train.gradients import make_gradients
 from pipeline.train.history import History
 from pipeline.train.objective import Objective
 from pipeline.train.optimizer import Optimizers
@@ -42,11 +43,12 @@ def own_step(
     nn.Module.to(model, numerics.device)
     objective = Objective(model, numerics, config.z_loss, compiled)
     reader = WindowReader(split, config.sequence_length, config.label_shift, None, numerics.device)
+    gradients = make_gradients(objective, reader, compiled)
     optimizers = Optimizers(model, config)
     state = TrainingState(model, optimizers, window_sampler(params, split), History(config.steps))
 
     def step() -> float:
-        return float(take_step(state, config, objective, reader, split, Ranks()).loss)
+        return float(take_step(state, config, gradients, split, Ranks()).loss)
 
     return step
 

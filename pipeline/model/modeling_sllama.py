@@ -13,7 +13,7 @@ Shapes:  B batch        T new positions      S positions seen (cached + new)  V 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from typing import Any, cast
 
 import torch
@@ -142,9 +142,8 @@ class SLlamaForSequenceClassification(SLlamaPreTrainedModel):
     ) -> Any:
         """Return logits (B, num_labels), and a loss if there are `labels`.
 
-        Padding may stand on the left or on the right: `attention_mask` (B, T) is 0 there; without
-        one, it is what equals `pad_token_id`; without that either, nothing. Labels: (B), or (B,
-        num_labels), as `problem_type` says. Other inputs: `SLlamaModel.forward`.
+        Padding, on either side, is where `attention_mask` (B, T) is 0; without one, `pad_token_id`.
+        Labels: (B), or (B, num_labels), by `problem_type`. Other inputs: `SLlamaModel.forward`.
         """
         pad = self.config.pad_token_id
         if attention_mask is None and input_ids is not None and pad is not None:
@@ -181,6 +180,7 @@ class SLlamaModel(SLlamaPreTrainedModel):
         position_ids: Tensor | None = None,
         past_key_values: Any = None,
         inputs_embeds: Tensor | None = None,
+        position_embeddings: tuple[Tensor, Tensor] | None = None,
         use_cache: bool | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
@@ -191,11 +191,10 @@ class SLlamaModel(SLlamaPreTrainedModel):
 
         Args:
             input_ids: (B, T); or `inputs_embeds` (B, T, E), rows of the embedding table.
-            attention_mask: (B, S), 0 at padding, on either side; or (B, 1, T, S), boolean (True:
-                may attend) or additive, which then forbids the future as well.
+            attention_mask: (B, S), 0 at padding; or (B, 1, T, S), True or 0 at what may be seen.
             position_ids: (B, T); by default counted over the real tokens.
-            past_key_values: a cache; it has one entry per application of a layer, and one more for
-                `emb_reduction_type="attn_causal"`.
+            position_embeddings: `rotary` of them, from a caller that computes it once for all.
+            past_key_values: a cache: an entry per application of a layer, and for "attn_causal".
             ignored: what some callers pass to every model, `token_type_ids` for one.
 
         Raises:
@@ -210,6 +209,7 @@ class SLlamaModel(SLlamaPreTrainedModel):
         embedded = self.embed_tokens(input_ids) if inputs_embeds is None else inputs_embeds
         eager = bool(output_attentions) or self.config._attn_implementation == "eager"
         context = self._context(embedded, attention_mask, position_ids, past_key_values, eager)
+        context.rotary = position_embeddings or context.rotary
 
         hidden = F.dropout(self.projector(embedded, context), self.config.dropout, self.training)
         states, attentions = [hidden], []  # (B, T, H); (B, N, T, S)
@@ -335,9 +335,9 @@ class SLlamaAttention(nn.Module):
 
     def _project(self, x: Tensor, bias: Tensor | None) -> tuple[Tensor, ...]:
         """(B, T, H) -> (B, T, H), (B, T, KV), (B, T, KV)."""
-        if self.kind == "pwa":
-            products = F.linear(x, self.table)  # (B, T, 6)
-            return torch.split(F.linear(products, self.selection), self.widths[:3], dim=-1)
+        if self.kind == "pwa":  # six columns are too few for the matrix units of a GPU
+            steps = [self.selection @ self.table] if x.is_cuda else [self.table, self.selection]
+            return torch.split(reduce(F.linear, steps, x), self.widths[:3], dim=-1)
         query, value = self.q_proj(x), self.v_proj(x)
         key = query if self.kind == "skqa" else self.k_proj(x)
         if bias is None:

@@ -82,7 +82,7 @@ def resolve(
     values["seed"] = seed
     if variant.decay_multiple is not None:
         values["train"]["decay_steps"] = round(variant.decay_multiple * values["train"]["steps"])
-    if "curves" in variant.tables:
+    if "curves" in variant.tables and settings.profile.curves:
         values["train"]["word_checkpoints"] = True
     values |= copy.deepcopy(_UNREAD_IN_TRAINING)
     resolved = parse_params(values, f"variant {variant.name}")

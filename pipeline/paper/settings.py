@@ -22,7 +22,7 @@ Labels = Annotated[
 
 
 class Profile(Section):
-    """One size of the whole: smoke, cpu, full."""
+    """One size of the whole: smoke, cpu, standin, full."""
 
     about: str = Field(min_length=1, description="what it is, for a reader of the tables")
     recipe: str | None = Field(description="a file of recipes/, laid on params.yaml; null: none")
@@ -33,6 +33,7 @@ class Profile(Section):
         default_factory=list,
         description="the uniform scorer with these, too, where the mirror has tokenizers/<name>",
     )
+    curves: bool = Field(default=True, description="keep and score word-counted checkpoints")
     set: dict[str, Any] = Field(default_factory=dict, description="overrides on the recipe")
 
     @model_validator(mode="after")
@@ -121,6 +122,7 @@ class Settings(Section):
         if self.reference not in names:
             raise SllamaError(f"profile {profile} has to run the reference, {self.reference}")
         size = self.profiles[profile]
+        drawn = [v.name for v in chosen if "curves" in v.tables and not v.reloaded]
         return Selection(
             profile=profile,
             seeds=size.seeds,
@@ -129,7 +131,7 @@ class Settings(Section):
             trained=[variant.name for variant in chosen if not variant.reloaded],
             reloaded=[variant.name for variant in chosen if variant.reloaded],
             evaluated=names,
-            curves=[v.name for v in chosen if "curves" in v.tables and not v.reloaded],
+            curves=drawn if size.curves else [],
             nulls=size.nulls,
             mirrored_tokenizers=size.mirrored_tokenizers,
         )

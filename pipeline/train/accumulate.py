@@ -8,9 +8,8 @@ import torch
 
 from pipeline.config import TrainConfig
 from pipeline.errors import SllamaError, is_out_of_memory
-from pipeline.train.batches import WindowReader
 from pipeline.train.distributed import Ranks
-from pipeline.train.objective import Objective, compiler_errors
+from pipeline.train.gradients import Gradients
 from pipeline.train.state import TrainingState
 
 _log = logging.getLogger(__name__)
@@ -19,8 +18,7 @@ _log = logging.getLogger(__name__)
 def accumulate(
     state: TrainingState,
     config: TrainConfig,
-    objective: Objective,
-    reader: WindowReader,
+    gradients: Gradients,
     offsets: npt.NDArray[np.int64],
     ranks: Ranks,
 ) -> torch.Tensor:
@@ -33,13 +31,14 @@ def accumulate(
     """
     while True:
         try:
-            return _accumulate(state, config, objective, reader, offsets, ranks)
+            return _accumulate(state, config, gradients, offsets, ranks)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
             _require_halves(state, config, error)
         # Outside of the handler, whose error holds on to the tensors of the failed pass.
         state.optimizers.zero_grad()
+        gradients.forget()
         state.pieces = min(2 * state.pieces, config.micro_batch_size)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -54,20 +53,16 @@ def accumulate(
 def _accumulate(
     state: TrainingState,
     config: TrainConfig,
-    objective: Objective,
-    reader: WindowReader,
+    gradients: Gradients,
     offsets: npt.NDArray[np.int64],
     ranks: Ranks,
 ) -> torch.Tensor:
     micro_batches = offsets.reshape(-1, config.micro_batch_size)
-    loss = torch.zeros((), device=objective.numerics.device)
+    loss = torch.zeros((), device=gradients.device)
     for number in ranks.share(len(micro_batches)):
         for place, piece in enumerate(np.array_split(micro_batches[number], state.pieces)):
             state.seed_dropout(number * state.pieces + place)
-            part = objective(reader.read(piece)) / (offsets.size / len(piece))
-            with compiler_errors():
-                part.backward()  # type: ignore[no-untyped-call]
-            loss += part.detach()
+            loss += gradients.add(piece, offsets.size / len(piece))
     return loss
 
 

@@ -44,18 +44,29 @@ class WindowReader:
         self._document_start_id = document_start_id
         self._device = device
         self._num_tokens = len(split.tokens)
-        self._tokens = torch.from_numpy(split.tokens).to(device)
+        # CUDA picks no unsigned numbers out of a tensor: signed ones of the same bits, and a mask.
+        signed = split.tokens.view(np.dtype(f"i{split.tokens.itemsize}"))
+        self._bits = (1 << 8 * split.tokens.itemsize) - 1
+        self._tokens = torch.from_numpy(signed).to(device)
         self._window = torch.arange(sequence_length + 1, device=device)
         positions = self._window[:-1]
         self._causal = positions[:, None] >= positions
 
     def read(self, offsets: npt.NDArray[np.int64]) -> Batch:
         """Return the windows that start at `offsets` (B,), without waiting for the device."""
-        start = torch.from_numpy(offsets)
+        return self.cut(self.place(offsets))
+
+    def place(self, offsets: npt.NDArray[np.int64]) -> torch.Tensor:
+        """Bring `offsets` (B,) to the device, without waiting for it."""
+        starts = torch.from_numpy(offsets)
         if self._device.type == "cuda":
-            start = start.pin_memory()
-        places = start.to(self._device, non_blocking=True)[:, None] + self._window
-        tokens = self._tokens[places.clamp(max=self._num_tokens - 1)].long()
+            starts = starts.pin_memory()
+        return starts.to(self._device, non_blocking=True)
+
+    def cut(self, starts: torch.Tensor) -> Batch:
+        """Return the windows that start at `starts` (B,), which are on the device."""
+        places = starts[:, None] + self._window
+        tokens = self._tokens[places.clamp(max=self._num_tokens - 1)].long() & self._bits
         inputs = tokens[:, :-1].contiguous()
         known = torch.where(places < self._num_tokens, tokens, IGNORE_INDEX)
         targets = torch.full_like(inputs, IGNORE_INDEX)

@@ -42,8 +42,7 @@ def _seconds_per_step(params: Params, prepared: Prepared) -> float:
         record = take_step(
             prepared.state,
             params.train,
-            prepared.objective,
-            prepared.reader,
+            prepared.gradients,
             prepared.split,
             prepared.ranks,
         )

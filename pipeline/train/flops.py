@@ -12,6 +12,9 @@ from pipeline.train.objective import head_weight
 # Forward, and twice as much backward.
 TRAINING_FACTOR = 3
 
+# Width of the square matrices that the hardware's rate is taken from.
+_PEAK_SIZE = {"cpu": 1024, "cuda": 8192}
+
 
 def training_flops_per_token(model: Any, sequence_length: int) -> float:
     """Return multiplications and additions in matrix products, forward and backward, a token.
@@ -31,9 +34,13 @@ def training_flops_per_token(model: Any, sequence_length: int) -> float:
     return float(TRAINING_FACTOR * (products / sequence_length + attention + head))
 
 
-def measured_peak_flops(numerics: Numerics, size: int = 1024) -> float:
+def measured_peak_flops(numerics: Numerics, size: int | None = None) -> float:
     """Return the rate, operations per second, of square matrix products in the head's type."""
-    matrix = torch.ones(size, size, dtype=numerics.head_dtype, device=numerics.device)
+    size = size or _PEAK_SIZE[numerics.device.type]
+    # No zeros and ones, of which a GPU computes more in a second.
+    generator = torch.Generator(numerics.device).manual_seed(0)
+    matrix = torch.randn(size, size, generator=generator, device=numerics.device)
+    matrix = matrix.to(numerics.head_dtype)
     best = float("inf")
     for _ in range(3):
         started = _clock(numerics.device)

@@ -4,26 +4,31 @@ With final hidden states X (N, D), head weights W (V, D) and P = softmax(X W^T):
 
     loss_i = lse_i - x_i . w_target(i)        dX = P W - W[target]        dW = P^T X - (targets)
 
-Two ways to get there, both with the gradients computed during the forward pass:
+Three ways to get there, all with the gradients computed during the forward pass:
 
 attention   softmax(X W^T) W is an attention with queries X and keys and values W, and its kernel
             returns lse beside it. A second one, queries W, keys and values X and bias -lse_i for
             key i, gives P^T X. Logits exist only in the kernel's cache-sized blocks. 4 products.
+fused       the same on a GPU, in kernels of this repository: head_kernels.py. 4 products.
 tiled       rows of logits, a bounded number at a time, public operators only. 3 products.
 
-Rule: `attention` on the CPU where its kernel is there and passes a trial against `tiled`;
-`tiled` elsewhere, and without gradients, where it needs only one product.
+Rule: `attention` on the CPU where its kernel is there and passes a trial against `tiled`; `fused`
+on a GPU for products in bfloat16 where Triton is there and the width at most 256; `tiled`
+elsewhere, and without gradients, where it needs only one product.
 """
 
 import functools
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Any, Literal, NamedTuple
 
 import torch
 
-Method = Literal["attention", "tiled"]
+Method = Literal["attention", "fused", "tiled"]
 
 IGNORE_INDEX = -100
+
+_WIDEST_FUSED = 256
 
 # Logits held at a time. CPU: where three products of width 64 run fastest; CUDA: 0.5 GB in bf16.
 _TILE_ELEMENTS = {"cpu": 1 << 24, "cuda": 1 << 28}
@@ -48,7 +53,7 @@ def linear_cross_entropy(
     needs_gradient = torch.is_grad_enabled() and (rows.requires_grad or weight.requires_grad)
     if not needs_gradient:
         return _loss_only(rows, weight, labels, z_loss, dtype)
-    chosen = method or preferred_method(rows.device)
+    chosen = method or preferred_method(rows, dtype)
     function: Any = _LinearCrossEntropy
     loss: torch.Tensor = function.apply(rows, weight, labels, z_loss, dtype, chosen)
     return loss
@@ -70,9 +75,12 @@ def target_log_probabilities(
     return torch.where(rows.share > 0, scores, 0.0).view(targets.shape)
 
 
-def preferred_method(device: torch.device) -> Method:
-    """Return the method that the module's rule names for `device`."""
-    return "attention" if device.type == "cpu" and _attention_kernel_works() else "tiled"
+def preferred_method(hidden: torch.Tensor, dtype: torch.dtype) -> Method:
+    """Return the method that the rule names for `hidden` (N, D) and products in `dtype`."""
+    if hidden.device.type == "cpu":
+        return "attention" if _attention_kernel_works() else "tiled"
+    fits = dtype == torch.bfloat16 and hidden.shape[1] <= _WIDEST_FUSED
+    return "fused" if fits and _has_triton() else "tiled"
 
 
 class _Products(NamedTuple):
@@ -114,6 +122,12 @@ class _LinearCrossEntropy(torch.autograd.Function):
     ) -> torch.Tensor:
         rows = _Rows.of(labels)
         x, w = hidden.to(dtype), weight.to(dtype)
+        if method == "fused":
+            from pipeline.train.head_kernels import fused_gradients
+
+            fused = fused_gradients(x, w, rows.labels, rows.share, z_loss)
+            ctx.save_for_backward(fused.hidden.to(hidden.dtype), fused.weight.to(weight.dtype))
+            return rows.mean_loss(fused.lse, fused.target_logits, z_loss)
         products = (_by_attention if method == "attention" else _by_tiles)(x, w, rows, z_loss)
         target_weight = w[rows.labels]
         target_logits = (x * target_weight).sum(-1, dtype=torch.float32)
@@ -210,6 +224,11 @@ def _tile_scores(
 def _tiles(x: torch.Tensor, w: torch.Tensor) -> list[slice]:
     size = max(1, _TILE_ELEMENTS[x.device.type] // len(w))
     return [slice(start, start + size) for start in range(0, len(x), size)]
+
+
+@functools.cache
+def _has_triton() -> bool:
+    return find_spec("triton") is not None
 
 
 @functools.cache

@@ -10,9 +10,9 @@ from pathlib import Path
 from pipeline.config import TrainConfig
 from pipeline.data.tokens import TokenSplit
 from pipeline.progress import Progress
-from pipeline.train.batches import WindowReader
 from pipeline.train.checkpoint import CheckpointStore
 from pipeline.train.distributed import Ranks
+from pipeline.train.gradients import Gradients
 from pipeline.train.interrupt import Interrupts
 from pipeline.train.objective import Objective
 from pipeline.train.probe import Probe
@@ -40,7 +40,7 @@ class Run:
 
     config: TrainConfig
     objective: Objective
-    reader: WindowReader
+    gradients: Gradients
     split: TokenSplit
     ranks: Ranks
     validation: HeldOutText
@@ -71,9 +71,7 @@ def fit(state: TrainingState, run: Run) -> None:
         started, tokens_at_start = time.monotonic(), state.tokens
         while state.step < config.steps:
             words_before, tokens_before = state.words, state.tokens
-            waiting.append(
-                take_step(state, config, run.objective, run.reader, run.split, run.ranks)
-            )
+            waiting.append(take_step(state, config, run.gradients, run.split, run.ranks))
 
             last = state.step == config.steps
             # Whichever process was told to stop: all do, after the same step.

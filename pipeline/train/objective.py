@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from pipeline.errors import SllamaError
+from pipeline.model.modeling_sllama import rotary
 from pipeline.train.batches import Batch
 from pipeline.train.device import Numerics
 from pipeline.train.linear_cross_entropy import linear_cross_entropy
@@ -19,24 +20,32 @@ class Objective:
     def __init__(self, model: nn.Module, numerics: Numerics, z_loss: float, compiled: bool) -> None:
         """`compiled`: the trunk goes through torch.compile; the head's kernels are ready-made."""
         self.numerics = numerics
-        self._model = model
+        self._model: Any = model
         self._z_loss = z_loss
-        trunk = model.get_submodule("model")
-        self._trunk: Any = torch.compile(trunk, dynamic=False) if compiled else trunk
+        trunk: Any = model.get_submodule("model")
+        self._trunk = torch.compile(trunk, dynamic=False) if compiled else trunk
+        self._rotary: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        # A GPU reads held-out text in less time than two more compilations take.
+        self._held_out_trunk = trunk if numerics.device.type == "cuda" else self._trunk
 
     def __call__(self, batch: Batch) -> torch.Tensor:
         """Return the mean loss over the batch's targets, nats, z-loss included: a scalar."""
-        return self._loss(batch, self._z_loss)
+        return self._loss(self._trunk, batch, self._z_loss)
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """Return what the loss is differentiated by."""
+        parameters: Iterator[nn.Parameter] = self._model.parameters()
+        return parameters
 
     @torch.no_grad()
     def cross_entropy(self, batch: Batch) -> torch.Tensor:
         """Return the mean cross-entropy over the batch's targets, nats."""
-        return self._loss(batch, 0.0)
+        return self._loss(self._held_out_trunk, batch, 0.0)
 
-    def _loss(self, batch: Batch, z_loss: float) -> torch.Tensor:
+    def _loss(self, trunk: Any, batch: Batch, z_loss: float) -> torch.Tensor:
         with self.numerics.autocast(), compiler_errors():
-            hidden = self._trunk(
-                input_ids=batch.inputs, attention_mask=batch.mask, use_cache=False
+            hidden = trunk(
+                **self._text(batch), attention_mask=batch.mask, use_cache=False
             ).last_hidden_state
         return linear_cross_entropy(
             hidden,
@@ -45,6 +54,21 @@ class Objective:
             z_loss=z_loss,
             dtype=self.numerics.head_dtype,
         )
+
+    def _text(self, batch: Batch) -> dict[str, Any]:
+        """Return the trunk's input: on a GPU without two things that its compiler does badly.
+
+        It would add up the embedding's gradient row after row (to be deterministic), and compute
+        sines and cosines anew for every number that they turn.
+        """
+        if self.numerics.device.type != "cuda":
+            return {"input_ids": batch.inputs}
+        embedded = self._model.get_input_embeddings()(batch.inputs)
+        length = embedded.shape[1]
+        if length not in self._rotary:
+            positions = torch.arange(length, device=embedded.device)[None]
+            self._rotary[length] = rotary(positions, self._model.config, embedded.dtype)
+        return {"inputs_embeds": embedded, "position_embeddings": self._rotary[length]}
 
 
 @contextmanager

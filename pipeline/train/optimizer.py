@@ -16,6 +16,7 @@ class Optimizers:
 
     def __init__(self, model: nn.Module, config: TrainConfig) -> None:
         matrices, tables, vectors = parameter_groups(model)
+        self._on_cpu = all(parameter.device.type == "cpu" for parameter in model.parameters())
         decayed = tables if config.optimizer == "muon" else matrices + tables
         groups = [
             {
@@ -52,9 +53,9 @@ class Optimizers:
         self.zero_grad()
 
     def zero_grad(self) -> None:
-        """Let go of the gradients."""
+        """Let go of the gradients; on a GPU, where recorded passes add to their memory, zero it."""
         for optimizer in self._all:
-            optimizer.zero_grad(set_to_none=True)
+            optimizer.zero_grad(set_to_none=self._on_cpu)
 
     def state_tensors(self) -> dict[str, torch.Tensor]:
         """Return the optimizers' state, named by optimizer, parameter index and kind."""

@@ -17,6 +17,7 @@ from pipeline.train.build import build_model
 from pipeline.train.device import Numerics, should_compile
 from pipeline.train.distributed import Ranks
 from pipeline.train.flops import training_flops_per_token
+from pipeline.train.gradients import Gradients, make_gradients
 from pipeline.train.history import History
 from pipeline.train.objective import Objective
 from pipeline.train.optimizer import Optimizers
@@ -37,7 +38,7 @@ class Prepared:
 
     state: TrainingState
     objective: Objective
-    reader: WindowReader
+    gradients: Gradients
     split: TokenSplit
     ranks: Ranks
     validation: HeldOutText
@@ -71,6 +72,9 @@ def prepare(params: Params, tokens: Path, numerics: Numerics, ranks: Ranks) -> P
     run_flops = flops * config.steps * config.batch_size * config.sequence_length
     compiled = should_compile(config, numerics.device, run_flops)
     objective = Objective(model, numerics, config.z_loss, compiled)
+    reader = _reader(params, split, facts, numerics)
+    # Dropout draws other masks for each micro-batch.
+    gradients = make_gradients(objective, reader, compiled and not params.model.dropout)
     state = TrainingState(
         model,
         Optimizers(model, config),
@@ -88,7 +92,7 @@ def prepare(params: Params, tokens: Path, numerics: Numerics, ranks: Ranks) -> P
     return Prepared(
         state,
         objective,
-        _reader(params, split, facts, numerics),
+        gradients,
         split,
         ranks,
         held_out("validation"),

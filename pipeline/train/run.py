@@ -121,7 +121,7 @@ def _train(
     run = Run(
         config=params.train,
         objective=prepared.objective,
-        reader=prepared.reader,
+        gradients=prepared.gradients,
         split=prepared.split,
         ranks=ranks,
         validation=prepared.validation,

@@ -12,9 +12,8 @@ from pipeline.config import TrainConfig
 from pipeline.data.tokens import TokenSplit
 from pipeline.errors import SllamaError
 from pipeline.train.accumulate import accumulate
-from pipeline.train.batches import WindowReader
 from pipeline.train.distributed import Ranks
-from pipeline.train.objective import Objective
+from pipeline.train.gradients import Gradients
 from pipeline.train.schedule import learning_rate
 from pipeline.train.state import TrainingState
 
@@ -44,8 +43,7 @@ class StepRecord:
 def take_step(
     state: TrainingState,
     config: TrainConfig,
-    objective: Objective,
-    reader: WindowReader,
+    gradients: Gradients,
     split: TokenSplit,
     ranks: Ranks,
 ) -> StepRecord:
@@ -56,7 +54,7 @@ def take_step(
     record and update are those of the global batch.
     """
     offsets = state.sampler.next_batch()
-    loss = accumulate(state, config, objective, reader, offsets, ranks)
+    loss = accumulate(state, config, gradients, offsets, ranks)
     ranks.sum_([loss, *_gradients(state)])
     gradient_norm = _clip(state, config.gradient_clip)
     rate = learning_rate(state.step, config)

@@ -64,7 +64,7 @@ def test_a_profile_needs_pairs_and_text() -> None:
 def test_the_shipped_file_selects_what_its_profile_says() -> None:
     shipped = load_settings(SHIPPED)
     assert shipped.selected == shipped.select(shipped.selected.profile)
-    assert set(shipped.profiles) == {"smoke", "cpu", "full"}
+    assert set(shipped.profiles) == {"smoke", "cpu", "standin", "full"}
 
 
 def test_the_shipped_tasks_exist_and_put_the_right_option_first() -> None:

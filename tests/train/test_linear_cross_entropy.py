@@ -143,9 +143,9 @@ def test_a_torch_without_the_kernel_falls_back(monkeypatch: pytest.MonkeyPatch) 
 
     module._attention_kernel_works.cache_clear()
     monkeypatch.setattr(module, "_attention", absent)
-    assert preferred_method(torch.device("cpu")) == "tiled"
+    assert preferred_method(torch.zeros(1, 8), torch.float32) == "tiled"
     module._attention_kernel_works.cache_clear()
 
 
 def test_this_torch_has_the_kernel() -> None:
-    assert preferred_method(torch.device("cpu")) == "attention"
+    assert preferred_method(torch.zeros(1, 8), torch.float32) == "attention"

@@ -58,7 +58,7 @@ def losses(params: Params, vocab_size: int, folder: Path) -> list[float]:
     with deterministic_kernels(params.train, numerics.device):
         tokens = write_tokens(folder / "tokens", 400, vocab_size)
         run = prepare(params, tokens, numerics, Ranks())
-        parts = (run.objective, run.reader, run.split, run.ranks)
+        parts = (run.gradients, run.split, run.ranks)
         found = [float(take_step(run.state, params.train, *parts).loss) for _ in range(STEPS)]
     torch.set_num_threads(threads)
     return found
