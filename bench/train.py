@@ -62,7 +62,7 @@ def _report(params: Params, numerics: Numerics, options: argparse.Namespace) -> 
     memory = {name: _memory_of(name, options.batch_size) for name in names}
     tokens = options.batch_size * length
     flops = tokens * training_flops_per_token(build_model(params, VOCABULARY), length)
-    peak = measured_peak_flops(numerics, size=2048)
+    peak = measured_peak_flops(numerics, size=2048 if numerics.device.type == "cpu" else None)
     print(
         f"{options.steps} steps of {options.batch_size} x {length} tokens each, in turn; "
         f"{numerics.device.type}, {torch.get_num_threads()} threads, head in {numerics.precision}, "

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 
 from pipeline.model import SLlamaConfig, SLlamaForCausalLM
+from pipeline.model.modeling_sllama import rotary
 from tests.imports import ROOT
 from tests.model.variants import (
     CAUSAL_VARIANTS,
@@ -120,6 +121,17 @@ def test_a_mask_of_pairs_separates_documents(additive: bool, implementation: str
     logits = model(ids, attention_mask=mask, position_ids=positions).logits
     assert (logits[:, :5] - model(ids[:, :5]).logits).abs().max() < 1e-4
     assert (logits[:, 5:] - model(ids[:, 5:]).logits).abs().max() < 1e-4
+
+
+def test_position_embeddings_may_come_from_the_caller() -> None:
+    model, ids = small_model(), tokens(2, 9)
+    places = torch.arange(9)[None]
+    made = rotary(places, model.config, torch.float32)
+    assert torch.equal(model(ids, position_embeddings=made).logits, model(ids).logits)
+    turned = rotary(2 * places, model.config, torch.float32)
+    further = model(ids, position_ids=2 * places.expand(2, -1)).logits
+    assert torch.equal(model(ids, position_embeddings=turned).logits, further)
+    assert (further - model(ids).logits).abs().max() > 1e-4
 
 
 def test_pwa_multiplies_by_rows_of_its_table() -> None:
