@@ -1,6 +1,7 @@
 """What the built images have to do, tried one by one on the chain at smoke size."""
 
 import difflib
+import json
 import os
 import shutil
 import signal
@@ -81,16 +82,26 @@ def run_all(docker: str, tag: str, scratch: Path, native: Checkout) -> None:
 
 
 def _check_launcher(docker: str, tag: str, scratch: Path, native: Checkout) -> None:
-    contained = Checkout(scratch / "docker", "docker", tag)
-    contained.run("dvc", "repro")
-    locks = [checkout.lock().decode().splitlines() for checkout in (native, contained)]
-    changed = "\n".join(difflib.unified_diff(*locks, "native", "docker", lineterm=""))
-    _require(not changed, f"dvc.lock differs between native and docker:\n{changed}")
+    contained = _same_in_containers(tag, scratch, native, processes=1)
+    _same_in_containers(tag, scratch, native, processes=2)
     print("dvc.lock is the same, byte by byte, native and in containers", flush=True)
     owner = (contained.folder / "models/sllama").stat().st_uid
     _require(owner == os.getuid(), f"the model belongs to user {owner}")
     _check_queue(contained)
     _check_interrupts(docker, contained)
+
+
+def _same_in_containers(tag: str, scratch: Path, native: Checkout, processes: int) -> Checkout:
+    """Run the chain in containers, its training in so many processes, and compare the lock."""
+    contained = Checkout(scratch / f"docker-{processes}", "docker", tag)
+    contained.environment["SLLAMA_PROCESSES"] = str(processes)
+    contained.run("dvc", "repro")
+    record = json.loads((contained.folder / "models/sllama.provenance.json").read_text())
+    _require(record["processes"] == processes, f"{record['processes']} processes trained")
+    locks = [checkout.lock().decode().splitlines() for checkout in (native, contained)]
+    changed = "\n".join(difflib.unified_diff(*locks, "native", "docker", lineterm=""))
+    _require(not changed, f"dvc.lock differs, {processes} processes in a container:\n{changed}")
+    return contained
 
 
 def _check_queue(checkout: Checkout) -> None:
