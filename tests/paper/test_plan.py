@@ -58,6 +58,17 @@ def test_word_checkpoints_are_for_the_curves_alone(tmp_path: Path) -> None:
     assert not load_params(tmp_path / "peer-1.yaml").train.word_checkpoints
 
 
+def test_a_profile_without_curves_keeps_and_scores_no_word_checkpoints(tmp_path: Path) -> None:
+    values = settings_values()
+    values["profiles"]["small"]["curves"] = False
+    selected = settings(values).select("small")
+    assert selected.curves == []
+    assert "ours" in selected.trained
+    values["selected"] = selected.model_dump()
+    plan(tmp_path, values)
+    assert not load_params(tmp_path / "ours-1.yaml").train.word_checkpoints
+
+
 def test_the_decay_scales_with_the_steps(tmp_path: Path) -> None:
     values = settings_values()
     values["variants"][1]["decay_multiple"] = 5 / 3
