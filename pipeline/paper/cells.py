@@ -1,6 +1,7 @@
 """Cells: one figure of one row, over its seeds."""
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 
 from pipeline.paper.inputs import Inputs, Run
 from pipeline.paper.statistics import (
@@ -112,6 +113,20 @@ def seed_difference(
     return paired_over_seeds([one for one, _ in pairs], [other for _, other in pairs])
 
 
+def bits_differences(inputs: Inputs, first: Sequence[Run], second: Sequence[Run]) -> list[float]:
+    """first - second in bits per byte of the held-out text, one a common seed."""
+    task = inputs.task("heldout") or ""
+    scores = [
+        (one.tasks.get(task), other.tasks.get(task))
+        for one, other in zip(*common_seeds(first, second), strict=True)
+    ]
+    return [
+        one.bits_per_byte - other.bits_per_byte
+        for one, other in scores
+        if isinstance(one, TextScores) and isinstance(other, TextScores)
+    ]
+
+
 def difference_cells(found: ItemDifference | SeedDifference | None) -> tuple[str, str]:
     """A difference in points, and its 95% interval."""
     if found is None:
@@ -119,12 +134,37 @@ def difference_cells(found: ItemDifference | SeedDifference | None) -> tuple[str
     return points(found.mean), f"{points(found.low)} to {points(found.high)}"
 
 
+def bits_difference_cells(differences: Sequence[float]) -> tuple[str, str]:
+    """The mean of differences in bits per byte, one a seed, and its 95% interval by Student's t."""
+    if not differences:
+        return NONE, NONE
+    found = paired_over_seeds(differences, [0.0] * len(differences))
+    interval = f"{_signed_bits(found.low)} to {_signed_bits(found.high)}" if found else NONE
+    return _signed_bits(spread(differences).mean), interval
+
+
+def bits_change_cell(differences: Sequence[float]) -> str:
+    """Differences in bits per byte, one a seed, as `mean ± standard deviation` with the sign."""
+    if not differences:
+        return NOT_RUN
+    found = spread(differences)
+    deviation = "" if found.deviation is None else f" ± {fixed(found.deviation, 4)}"
+    return f"{_signed_bits(found.mean)}{deviation}"
+
+
 def points(fraction: float) -> str:
     """A difference of fractions in percentage points, with its sign."""
-    value = rounded(fraction, 4).scaleb(2)
-    return f"{value:+f}" if value else f"{value:f}"
+    return _signed(rounded(fraction, 4).scaleb(2))
 
 
 def p_cell(p: float) -> str:
     """A p-value; very small ones only as such."""
     return "< 0.0001" if p < 0.0001 else fixed(p, 4)
+
+
+def _signed_bits(value: float) -> str:
+    return _signed(rounded(value, 4))
+
+
+def _signed(value: Decimal) -> str:
+    return f"{value:+f}" if value else f"{value:f}"

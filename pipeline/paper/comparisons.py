@@ -3,9 +3,9 @@
 from pipeline.paper.cells import (
     NONE,
     NOT_RUN,
-    bits_cell,
+    bits_change_cell,
+    bits_differences,
     choice_cell,
-    common_seeds,
     difference_cells,
     item_difference,
     points,
@@ -18,7 +18,7 @@ from pipeline.paper.rows import labelled, row_kind
 from pipeline.paper.settings import Variant
 from pipeline.paper.statistics import spread
 from pipeline.report.numbers import count
-from pipeline.report.records import GroupScores, TextScores
+from pipeline.report.records import GroupScores
 from pipeline.report.tables import Row, Table
 
 _COMPONENTS = ("embedding", "head", "matrices", "norms_and_biases")
@@ -40,6 +40,7 @@ def parts_table(inputs: Inputs) -> Table:
             choice_cell(inputs, runs, "pairs"),
             *_difference(inputs, variant, runs),
             choice_cell(inputs, runs, "heldout", "bits_per_byte"),
+            _bits_change(inputs, variant, runs),
             speed_cell(runs),
             seeds_cell(runs),
         )
@@ -57,6 +58,7 @@ def parts_table(inputs: Inputs) -> Table:
             "Difference",
             "95% interval",
             "Bits per byte",
+            "Change of bits",
             "Tokens a second",
             "Seeds",
         ),
@@ -84,6 +86,7 @@ def choices_table(inputs: Inputs) -> Table:
             choice_cell(inputs, runs, "pairs"),
             *_difference(inputs, variant, runs),
             choice_cell(inputs, runs, "heldout", "bits_per_byte"),
+            _bits_change(inputs, variant, runs),
             seeds_cell(runs),
         )
         groups.setdefault(group, []).append(Row(cells, row_kind(inputs, variant, runs)))
@@ -97,6 +100,7 @@ def choices_table(inputs: Inputs) -> Table:
             "Difference",
             "95% interval",
             "Bits per byte",
+            "Change of bits",
             "Seeds",
         ),
         tuple(row for rows in groups.values() for row in rows),
@@ -117,7 +121,7 @@ def audit_table(inputs: Inputs) -> Table:
             choice_cell(inputs, runs, "pairs", "accuracy_first_wins"),
             choice_cell(inputs, runs, "pairs", "tie_rate"),
             choice_cell(inputs, runs, "heldout", "bits_per_byte"),
-            _bits_difference(inputs, variant, runs),
+            _bits_change(inputs, variant, runs),
             seeds_cell(runs),
         )
         rows.append(Row(cells, row_kind(inputs, variant, runs)))
@@ -180,18 +184,8 @@ def _difference(inputs: Inputs, variant: Variant, runs: list[Run]) -> tuple[str,
     return difference_cells(item_difference(inputs, runs, inputs.runs[base]))
 
 
-def _bits_difference(inputs: Inputs, variant: Variant, runs: list[Run]) -> str:
-    base = inputs.settings.reference
+def _bits_change(inputs: Inputs, variant: Variant, runs: list[Run]) -> str:
+    base = variant.against or inputs.settings.reference
     if variant.name == base:
         return NONE
-    task = inputs.task("heldout") or ""
-    pairs = zip(*common_seeds(runs, inputs.runs.get(base, [])), strict=True)
-    found = [(one.tasks.get(task), other.tasks.get(task)) for one, other in pairs]
-    changes = [
-        one.bits_per_byte - other.bits_per_byte
-        for one, other in found
-        if isinstance(one, TextScores) and isinstance(other, TextScores)
-    ]
-    if not changes:
-        return NOT_RUN
-    return f"{'+' if spread(changes).mean > 0 else ''}{bits_cell(changes)}"
+    return bits_change_cell(bits_differences(inputs, runs, inputs.runs.get(base, [])))

@@ -12,6 +12,8 @@ from pipeline.paper.cells import (
     NONE,
     NOT_AVAILABLE,
     NOT_RUN,
+    bits_difference_cells,
+    bits_differences,
     choice_cell,
     difference_cells,
     item_difference,
@@ -34,7 +36,8 @@ _SIGNIFICANCE_NOTES = (
     "Items: credits averaged over the common seeds, then a bootstrap over items within paradigms "
     "and an exact sign test on the items that differ; it says nothing of other seeds.",
     "Seeds: Student's t on the differences of runs that share a seed. With two or three seeds it "
-    "has little power: a wide interval is no evidence that there is no difference.",
+    "has little power: a wide interval is no evidence that there is no difference. Bits per byte, "
+    "held-out text, likewise; there more is worse.",
 )
 
 
@@ -87,6 +90,7 @@ def significance_table(inputs: Inputs) -> Table:
             continue
         runs = inputs.runs.get(variant.name, [])
         items, seeds = item_difference(inputs, own, runs), seed_difference(inputs, own, runs)
+        bits = bits_differences(inputs, own, runs)
         state = NOT_RUN if not runs or not own else NONE
         rows.append(
             Row(
@@ -96,13 +100,14 @@ def significance_table(inputs: Inputs) -> Table:
                     p_cell(items.sign_p) if items else state,
                     *(difference_cells(seeds) if seeds else (state, state)),
                     p_cell(seeds.p) if seeds else state,
+                    *(bits_difference_cells(bits) if bits else (state, state)),
                     str(seeds.seeds) if seeds else seeds_cell(runs),
                 ),
                 row_kind(inputs, variant, runs),
             )
         )
     return Table(
-        f"Table 1b. SLlama minus the others, {inputs.task('pairs')}, points",
+        f"Table 1b. SLlama minus the others: {inputs.task('pairs')}, points; bits per byte",
         (
             "SLlama minus",
             "Items: difference",
@@ -111,6 +116,8 @@ def significance_table(inputs: Inputs) -> Table:
             "Seeds: difference",
             "95% interval (t)",
             "t-test p",
+            "Bits per byte: difference",
+            "95% interval of bits (t)",
             "Seeds",
         ),
         tuple(rows),

@@ -4,9 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from scipy import stats
 
 from pipeline.paper.cells import (
     bits_cell,
+    bits_change_cell,
+    bits_difference_cells,
     choice_cell,
     common_seeds,
     difference_cells,
@@ -107,3 +110,18 @@ def test_rows_stand_in_the_order_of_the_settings_and_show_what_they_are(made: In
         ("attention: mha", ("peer", "plain")),
         ("width: 128", ("later", "missing")),
     ]
+
+
+def test_bits_are_paired_by_seed() -> None:
+    low, high = stats.t.interval(0.95, 2, loc=0.2, scale=0.1 / 3**0.5)
+    mean, interval = bits_difference_cells([0.1, 0.2, 0.3])
+    assert (mean, interval) == ("+0.2000", f"{low:+.4f} to {high:+.4f}")
+    assert bits_difference_cells([-0.5]) == ("-0.5000", "–")
+    assert bits_difference_cells([]) == ("–", "–")
+
+
+def test_a_change_of_bits_has_its_sign() -> None:
+    assert bits_change_cell([0.25, 0.75]) == "+0.5000 ± 0.3536"
+    assert bits_change_cell([-0.25]) == "-0.2500"
+    assert bits_change_cell([0.0, 0.0]) == "0.0000 ± 0.0000"
+    assert bits_change_cell([]) == "not run"

@@ -50,6 +50,27 @@ def test_the_figures_are_those_of_the_runs(tmp_path: Path) -> None:
     assert parts["Tokens a second"] == "1,500"
 
 
+@pytest.mark.parametrize(
+    ("against", "points", "bits"),
+    [(None, "-17.50", "+0.2500 ± 0.0000"), ("damaged", "+5.00", "-0.5000 ± 0.0000")],
+)
+def test_differences_are_from_the_row_that_the_variant_names(
+    tmp_path: Path, against: str | None, points: str, bits: str
+) -> None:
+    folders = write_runs(tmp_path)
+    for name, more in {"peer": 0.25, "damaged": 0.75}.items():
+        for path in (folders.results / "evaluate").glob(f"{name}-*.json"):
+            scores = json.loads(path.read_text())
+            scores["tasks"]["heldout"]["bits_per_byte"] += more
+            path.write_text(json.dumps(scores))
+    values = settings_values()
+    next(v for v in values["variants"] if v["name"] == "peer")["against"] = against
+    made = compose_tables(read_inputs(settings(values), folders))
+    for table, label in {"parts": "Llama", "choices": "mha", "audit": "peer"}.items():
+        cells = row(made[table], label)
+        assert (cells["Difference"], cells["Change of bits"]) == (points, bits)
+
+
 def test_the_item_file_and_the_summary_agree(tmp_path: Path) -> None:
     for runs in inputs(tmp_path).runs.values():
         for run in runs:
