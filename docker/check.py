@@ -16,6 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import checks
+from apptainer_checks import run_in_apptainer
+from checkout import output
 from engine import Engine, engine, import_folder
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,6 +76,7 @@ def check_cpu(running: Engine, scratch: Path) -> None:
         build("cpu", [*base, *wheels.result()])
         print_sizes(running.docker)
         checks.run_all(running.docker, TAG, scratch, native.result())
+        run_in_apptainer(TAG, scratch, native.result())
 
 
 def check_cuda(running: Engine, scratch: Path) -> None:
@@ -82,7 +85,7 @@ def check_cuda(running: Engine, scratch: Path) -> None:
     print_sizes(running.docker)
     probe = "import torch; print(torch.__version__, torch.version.cuda); assert torch.version.cuda"
     image = f"sllama-train:{TAG}"
-    checks.output([running.docker, "run", "--rm", image, "python", "-c", probe], show=True)
+    output([running.docker, "run", "--rm", image, "python", "-c", probe], show=True)
 
 
 def build(variant: str, options: list[str]) -> None:
@@ -97,7 +100,7 @@ def build(variant: str, options: list[str]) -> None:
 def print_sizes(docker: str) -> None:
     """Print the sizes of the images of this check."""
     shape = "{{.Repository}}:{{.Tag}} {{.Size}}"
-    listed = checks.output([docker, "images", "--format", shape, "--filter", f"reference=*:{TAG}"])
+    listed = output([docker, "images", "--format", shape, "--filter", f"reference=*:{TAG}"])
     print(listed, end="", flush=True)
 
 
