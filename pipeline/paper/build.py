@@ -21,6 +21,8 @@ from pipeline.report.tables import Table
 from pipeline.report.text import render_text
 
 _TITLE = "SLlama: the paper's tables, measured"
+# Where it is not the one of the table's own name.
+_FIGURES = {"parts": ("parts", "sizes")}
 _READ_FIRST = (
     "The paper's headline, 91.94 on BLiMP, is also what a scorer gets that finds every token of "
     "the Llama-2 tokenizer equally likely, when a tie counts as right; what made it so in the "
@@ -88,8 +90,8 @@ def compose_document(
     """Tables and figures as one document for the report's renderers."""
     sections = []
     for name, table in tables.items():
-        drawn = "curves" if name.startswith("curves") else name
-        blocks = [Figure(drawn, figures[drawn].title)] if drawn in figures else []
+        wanted = _FIGURES.get(name, ("curves" if name.startswith("curves") else name,))
+        blocks = [Figure(drawn, figures[drawn].title) for drawn in wanted if drawn in figures]
         heading = table.caption.partition(" (")[0]
         sections.append(Section(heading, (table, *blocks)))
     stand_in = inputs.tokens is not None and inputs.tokens.stand_in

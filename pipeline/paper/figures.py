@@ -1,4 +1,4 @@
-"""The figures: accuracy a seed beside the scorers that know nothing, and learning curves."""
+"""The figures: accuracy and bits per byte, a dot a seed, and learning curves."""
 
 import io
 from dataclasses import dataclass
@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from pipeline.paper.curves import curve_points
 from pipeline.paper.inputs import Inputs
 from pipeline.paper.rows import labelled
-from pipeline.paper.settings import TableName
-from pipeline.report.records import GroupScores
+from pipeline.paper.settings import TableName, Variant
+from pipeline.report.numbers import short_count
+from pipeline.report.records import GroupScores, TextScores
 from pipeline.report.svg import INK, render_svg, report_style
 
 _WIDTH = 8.6
@@ -41,7 +42,12 @@ def draw_figures(inputs: Inputs) -> dict[str, Drawn]:
             rows = _rows(inputs, table)
             if rows:
                 heading = f"{title}: {inputs.task('pairs')}, % (a tie is worth half)"
-                drawn[table] = _render(_dots(inputs, rows, heading), table, heading)
+                nulls = _null_accuracies(inputs)
+                drawn[table] = _render(_dots(rows, heading, nulls), table, heading)
+        sizes = _bits_by_size(inputs)
+        if sizes:
+            heading = "Bits per byte of held-out text (less is better), by parameters"
+            drawn["sizes"] = _render(_dots(sizes, heading, {}), "sizes", heading)
         curves = _curves(inputs)
         if curves:
             drawn["curves"] = _render(curves, "curves", "Learning curves by words seen")
@@ -61,19 +67,52 @@ def _rows(inputs: Inputs, table: TableName) -> dict[str, list[float]]:
     return {label: values for label, values in found.items() if values}
 
 
-def _dots(inputs: Inputs, rows: dict[str, list[float]], heading: str) -> Figure:
+def _bits_by_size(inputs: Inputs) -> dict[str, list[float]]:
+    """Rows that differ in nothing but the model, the smallest first."""
+    task = inputs.task("heldout") or ""
+    found = []
+    for variant in inputs.settings.variants:
+        runs = inputs.runs.get(variant.name, [])
+        bits = [
+            scores.bits_per_byte
+            for run in runs
+            if isinstance(scores := run.tasks.get(task), TextScores)
+        ]
+        if bits and _changes_only_the_model(variant):
+            found.append((runs[0].train.parameters, _first_label(variant), bits))
+    return {f"{label}, {short_count(size)}": bits for size, label, bits in sorted(found)}
+
+
+def _changes_only_the_model(variant: Variant) -> bool:
+    return not variant.reloaded and variant.decay_multiple is None and {*variant.set} <= {"model"}
+
+
+def _first_label(variant: Variant) -> str:
+    return next(
+        label for table in _DOTS if (labels := variant.tables.get(table)) for label in labels
+    )
+
+
+def _null_accuracies(inputs: Inputs) -> dict[str, float]:
+    task = inputs.task("pairs") or ""
+    scores = {name: tasks.get(task) for name, tasks in inputs.nulls.items()}
+    return {
+        name: 100 * found.accuracy
+        for name, found in scores.items()
+        if isinstance(found, GroupScores)
+    }
+
+
+def _dots(rows: dict[str, list[float]], heading: str, nulls: dict[str, float]) -> Figure:
+    """A row of dots each, its mean as a bar; lines for the scorers that know nothing."""
     figure = Figure(figsize=(_WIDTH, 1.1 + 0.3 * len(rows)), layout="constrained")
     axes = figure.subplots()
     for place, values in enumerate(rows.values()):
         axes.plot(values, [place] * len(values), "o", color=_BLUE, markersize=4, alpha=0.6)
         mean = sum(values) / len(values)
         axes.plot([mean], [place], "|", color=INK, markersize=12, markeredgewidth=1.6)
-    task = inputs.task("pairs") or ""
-    for style, (name, tasks) in zip(cycle(_NULL_STYLES), inputs.nulls.items(), strict=False):
-        scores = tasks.get(task)
-        if isinstance(scores, GroupScores):
-            known = 100 * scores.accuracy
-            axes.axvline(known, color=_GREY, linewidth=1.1, linestyle=style, label=name)
+    for style, (name, known) in zip(cycle(_NULL_STYLES), nulls.items(), strict=False):
+        axes.axvline(known, color=_GREY, linewidth=1.1, linestyle=style, label=name)
     if axes.get_legend_handles_labels()[0]:
         figure.legend(loc="outside upper center", ncols=4, frameon=False)
     axes.set_yticks(range(len(rows)), list(rows))

@@ -194,7 +194,7 @@ def test_every_file_is_written_and_traceable(tmp_path: Path) -> None:
         "provenance",
     ):
         assert {f"{table}.csv", f"{table}.tex"} <= names
-    for figure in ("headline", "parts", "choices", "audit", "curves"):
+    for figure in ("headline", "parts", "sizes", "choices", "audit", "curves"):
         assert {f"{figure}.svg", f"{figure}.png"} <= names
         assert (folder / f"{figure}.png").read_bytes().startswith(b"\x89PNG")
     metrics = json.loads((tmp_path / "metrics.json").read_text())
