@@ -78,19 +78,14 @@ def _bits_by_size(inputs: Inputs) -> dict[str, list[float]]:
             for run in runs
             if isinstance(scores := run.tasks.get(task), TextScores)
         ]
-        if bits and _changes_only_the_model(variant):
-            found.append((runs[0].train.parameters, _first_label(variant), bits))
+        labels = [label for table in _DOTS for label in variant.tables.get(table, [])]
+        if bits and labels and _changes_only_the_model(variant):
+            found.append((runs[0].train.parameters, labels[0], bits))
     return {f"{label}, {short_count(size)}": bits for size, label, bits in sorted(found)}
 
 
 def _changes_only_the_model(variant: Variant) -> bool:
     return not variant.reloaded and variant.decay_multiple is None and {*variant.set} <= {"model"}
-
-
-def _first_label(variant: Variant) -> str:
-    return next(
-        label for table in _DOTS if (labels := variant.tables.get(table)) for label in labels
-    )
 
 
 def _null_accuracies(inputs: Inputs) -> dict[str, float]:

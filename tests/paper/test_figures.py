@@ -26,11 +26,22 @@ def test_sizes_go_from_small_to_large_and_leave_the_reloaded_out(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "changes", [{"set": {"train": {"label_shift": 2}}}, {"decay_multiple": 2.0}]
+    "changes",
+    [
+        {"set": {"train": {"label_shift": 2}}},
+        {"decay_multiple": 2.0},
+        {"tables": {"curves": "Llama"}},
+    ],
 )
-def test_sizes_compare_runs_of_one_recipe_only(tmp_path: Path, changes: dict[str, Any]) -> None:
+def test_sizes_compare_labelled_runs_of_one_recipe_only(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
     figures = draw_figures(inputs(tmp_path, with_peer(changes)))
     assert words(figures["sizes"].svg)[1:] == ["SLlama &amp; co_1, 1,000"]
+
+
+def test_a_run_of_another_recipe_stays_in_the_other_figures(tmp_path: Path) -> None:
+    figures = draw_figures(inputs(tmp_path, with_peer({"decay_multiple": 2.0})))
     assert "Llama" in words(figures["headline"].svg)
 
 
