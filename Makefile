@@ -40,11 +40,14 @@ demo: install ## the whole pipeline on the embedded corpus, in a clone of its ow
 		|| echo "dvc.lock differs from the committed one (another kind of processor or thread count)"
 	@echo "report: $(DEMO)/results/report/report.html"
 
+# A process for each core; a module stays in one, so that what it prepares is made once.
+SPREAD := -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
+
 test: install $(if $(SLOW),$(VENV)/.installed-tests) ## the tests; SLOW=1 adds the slow ones
-	@python -m pytest $(if $(SLOW),,-m "not slow") $(PYTEST_ARGS)
+	@python -m pytest $(SPREAD) $(if $(SLOW),,-m "not slow") $(PYTEST_ARGS)
 
 coverage: $(VENV)/.installed-tests ## all tests, and which branches of pipeline/ they reach (90% at least)
-	@python -m pytest --cov $(PYTEST_ARGS)
+	@python -m pytest $(SPREAD) --cov $(PYTEST_ARGS)
 
 faults: install ## kills, full disks, damage, hostile input: docs/reliability.md, many times over
 	@SLLAMA_FAULTS=full python -m pytest tests/faults tests/security $(PYTEST_ARGS)
@@ -82,7 +85,7 @@ lint: install ## ruff and mypy
 check: lint ## lint, audit (where its tools can be installed), the quick tests
 	@if $(MAKE) --no-print-directory $(VENV_AUDIT)/.installed; then $(MAKE) --no-print-directory audit; \
 		else echo "audit: NOT DONE, its tools cannot be installed here"; fi
-	@python -m pytest -m "not slow" $(PYTEST_ARGS)
+	@python -m pytest $(SPREAD) -m "not slow" $(PYTEST_ARGS)
 
 docs: site/index.html ## the documentation site in site/, from an environment of its own
 	@echo "site/index.html"

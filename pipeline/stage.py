@@ -1,7 +1,9 @@
 """What every stage does around its work: arguments, recipe, logging, errors, provenance."""
 
 import argparse
+import atexit
 import errno
+import gc
 import logging
 import os
 import sys
@@ -62,6 +64,8 @@ def run_stage(
     loudness.add_argument("-q", "--quiet", action="store_true", help="warnings and errors only")
     add_arguments(parser)
     arguments = parser.parse_args(argv)
+    # At its end Python would look through all objects for cycles: seconds, where torch is loaded.
+    atexit.register(gc.freeze)
     stage = Path(sys.argv[0]).stem
     try:
         set_up_logging(stage, _level(arguments.verbose, arguments.quiet))

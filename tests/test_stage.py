@@ -151,3 +151,14 @@ def test_an_unknown_log_format_is_one_line(tmp_path: Path) -> None:
 def test_what_is_next_is_a_stage() -> None:
     stages = {path.stem for path in (ROOT / "stages").glob("*.py")}
     assert set(stage._NEXT) | set(stage._NEXT.values()) <= stages
+
+
+def test_the_end_of_a_stage_looks_for_no_cycles() -> None:
+    """With torch loaded the interpreter's last collection would take seconds."""
+    code = """if True:
+        import atexit, gc
+        from pipeline.stage import run_stage
+        atexit.register(lambda: print(gc.get_freeze_count() > 1000))
+        run_stage("", lambda parser: None, lambda params, options: None, [])"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "True\n")

@@ -8,7 +8,7 @@ import pytest
 
 from tests.docs.pages import blocks, commands
 from tests.imports import ROOT
-from tests.integration.checkout import Checkout
+from tests.integration.checkout import copy_with_a_run
 
 README = ROOT / "README.md"
 COMMANDS = list(commands(README))
@@ -83,16 +83,13 @@ def test_it_is_short_and_begins_with_what_matters() -> None:
 
 
 @pytest.mark.slow
-def test_the_rest_runs_as_it_stands_there(tmp_path: Path) -> None:
+def test_the_rest_runs_as_it_stands_there(tmp_path: Path, shared_run: Path) -> None:
     """One checkout with the smoke recipe, the README's commands in their order."""
-    checkout = Checkout(tmp_path / "checkout", tmp_path / "checkpoints")
-    checkout.use_recipe("smoke")
+    checkout = copy_with_a_run(tmp_path, shared_run)
     ran = [command for command in COMMANDS if RUN_HERE.match(command)]
     assert len(ran) > 5
     for command in ran:
         checkout.run("bash", "-e", "-c", command)
-        if command == "dvc repro":
-            checkout.commit("a run")
     for name in ("scores.json", "null.json", "models/sllama/model.safetensors"):
         assert (checkout.folder / name).is_file()
     python = [block.text for block in blocks(README) if block.language == "python"]

@@ -3,10 +3,7 @@
 import contextlib
 import importlib
 import io
-import multiprocessing
-import os
 import resource
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
@@ -20,6 +17,7 @@ from pipeline.data.demo import write_corpus
 from pipeline.io import read_yaml
 from pipeline.recipes import apply_overrides, load_recipe
 from pipeline.stage import run_stage
+from tests import forked
 from tests.imports import ROOT
 
 UP_TO_TRAINING = ("download", "tokenizer", "encode", "train")
@@ -27,16 +25,6 @@ AFTER_TRAINING = ("benchmarks", "evaluate", "heldout", "report")
 STAGES = (*UP_TO_TRAINING, *AFTER_TRAINING)
 TASKS = ("heldout", "demo_pairs")
 _PATIENCE_SECONDS = 600
-# Imported once by the server that forks the stages, so that a start costs next to nothing.
-_PRELOADED = [
-    *(f"stages.{name}" for name in STAGES if name != "heldout"),
-    "pipeline.evaluate.scorer",
-    "pipeline.evaluate.task",
-    "lm_eval.tasks",
-    "transformers.models.auto.modeling_auto",
-    "transformers.models.auto.tokenization_auto",
-    "tests.faults.chain",
-]
 _RECIPE: dict[str, Any] = {
     "data": {"source": "local"},
     "tokenizer": {"vocab_size": 320},
@@ -144,20 +132,18 @@ class Chain:
 
     def run(self, stage: str) -> Outcome:
         """Run a stage in this process; anything but the two ways to end is a failed test."""
-        module = importlib.import_module(f"stages.{'evaluate' if stage == 'heldout' else stage}")
-        # Printed tables are no part of what is tested.
-        with contextlib.redirect_stdout(io.StringIO()), pytest.raises(SystemExit) as ended:
-            run_stage("", module.arguments, module.work, self.options(stage))
+        with pytest.raises(SystemExit) as ended:
+            _run_stage(self, stage)
         code = ended.value.code
         return Outcome(1, code) if isinstance(code, str) else Outcome(int(code or 0), "")
 
     def start(self, stage: str, prepare: Callable[[], None] | None = None) -> BaseProcess:
         """Start a stage in a process of its own; `prepare` is called in it, before the stage."""
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(_PRELOADED)
-        process = context.Process(target=_in_fork, args=(self, stage, prepare))
-        process.start()
-        return process
+        # What the last process said is of no interest any more.
+        self.log(stage).unlink(missing_ok=True)
+        variables = {"TOKENIZERS_PARALLELISM": "false", **self.variables}
+        variables["SLLAMA_CHECKPOINTS"] = str(self.checkpoints)
+        return forked.start(self.log(stage), variables, _run_stage, self, stage, prepare)
 
     def finish(self, stage: str, prepare: Callable[[], None] | None = None) -> Outcome:
         """Run a stage in a process of its own to its end."""
@@ -177,19 +163,13 @@ class Chain:
         return self.folder.parent / f"{stage}.log"
 
 
-def _in_fork(chain: Chain, stage: str, prepare: Callable[[], None] | None) -> None:
-    with chain.log(stage).open("wb") as log:
-        os.dup2(log.fileno(), 2)
-    with Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
-    os.environ.update(chain.variables)
-    os.environ |= {"SLLAMA_CHECKPOINTS": str(chain.checkpoints), "TOKENIZERS_PARALLELISM": "false"}
-    torch = sys.modules["torch"]
-    torch.set_num_threads(1)
+def _run_stage(chain: Chain, stage: str, prepare: Callable[[], None] | None = None) -> None:
     module = importlib.import_module(f"stages.{'evaluate' if stage == 'heldout' else stage}")
     if prepare is not None:
         prepare()
-    run_stage("", module.arguments, module.work, chain.options(stage))
+    # Printed tables are no part of what is tested.
+    with contextlib.redirect_stdout(io.StringIO()):
+        run_stage("", module.arguments, module.work, chain.options(stage))
 
 
 def limit_file_size(largest: int) -> None:

@@ -1,7 +1,6 @@
 """A chain that has run, and copies of it to damage."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,18 +14,6 @@ from tests.faults.chain import (
 )
 
 
-@pytest.fixture(scope="session")
-def one_thread() -> Iterator[None]:
-    """Threads change the bits."""
-    # Only here: most of the fuzzing needs no torch.
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("HF_TOKEN", "HF_ENDPOINT", "HF_HUB_OFFLINE", "SLLAMA_DATA_MIRROR"):
@@ -35,7 +22,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def trained(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Chain:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Chain:
     """A chain that has run up to training; not to be changed."""
     chain = prepare_chain(tmp_path_factory.mktemp("trained"))
     _run(chain, UP_TO_TRAINING)

@@ -8,11 +8,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from filelock import FileLock
+
 from tests.imports import ROOT
 
 
 class Checkout:
-    """A git repository that holds the working tree as one commit."""
+    """A git repository that holds the working tree as one commit, and what came after it."""
 
     def __init__(self, folder: Path, checkpoints: Path) -> None:
         self.folder = folder
@@ -20,12 +22,16 @@ class Checkout:
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "SLLAMA_CHECKPOINTS": str(checkpoints),
-            "OMP_NUM_THREADS": "1",
             "GIT_AUTHOR_NAME": "test",
             "GIT_AUTHOR_EMAIL": "test@example.com",
             "GIT_COMMITTER_NAME": "test",
             "GIT_COMMITTER_EMAIL": "test@example.com",
         }
+
+    @classmethod
+    def made(cls, place: Path) -> "Checkout":
+        """Make one in `place / "checkout"`; its checkpoints lie beside it."""
+        checkout = cls(place / "checkout", place / "checkpoints")
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
             cwd=ROOT,
@@ -34,11 +40,12 @@ class Checkout:
         )
         for name in filter(None, listed.stdout.decode().split("\0")):
             if (ROOT / name).is_file():
-                target = folder / name
+                target = checkout.folder / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, target)
-        self.run("git", "init", "--quiet")
-        self.commit("the working tree")
+        checkout.run("git", "init", "--quiet")
+        checkout.commit("the working tree")
+        return checkout
 
     def run(self, *command: str) -> str:
         """Run a command that has to succeed and return its standard output."""
@@ -60,6 +67,29 @@ class Checkout:
         self.run("python", "-m", "pipeline.recipes", name, "--write")
         if self.run("git", "status", "--porcelain"):
             self.commit(f"recipe {name}")
+
+
+def with_a_run(place: Path) -> Checkout:
+    """Make a checkout in which the smoke recipe has run; the run is its last commit."""
+    checkout = Checkout.made(place)
+    checkout.use_recipe("smoke")
+    checkout.run("dvc", "repro")
+    checkout.commit("a run")
+    return checkout
+
+
+def copy_with_a_run(place: Path, shared: Path) -> Checkout:
+    """Return a copy in `place` of such a checkout.
+
+    The chain runs once, for the process that asks first; others wait for it. All find it in
+    `shared`.
+    """
+    with FileLock(shared.with_suffix(".lock")):
+        if not shared.exists():
+            with_a_run(shared.with_suffix(".unfinished"))
+            shared.with_suffix(".unfinished").rename(shared)
+    shutil.copytree(shared / "checkout", place / "checkout", symlinks=True)
+    return Checkout(place / "checkout", place / "checkpoints")
 
 
 def working_in(folder: Path) -> int:

@@ -8,19 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.checkout import Checkout, wait_until, working_in
+from tests.integration.checkout import Checkout, copy_with_a_run, wait_until, working_in
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    folder = tmp_path_factory.mktemp("first")
-    made = Checkout(folder / "checkout", folder / "checkpoints")
-    made.use_recipe("smoke")
-    made.run("dvc", "repro")
-    made.commit("a run")
-    return made
+def checkout(tmp_path_factory: pytest.TempPathFactory, shared_run: Path) -> Checkout:
+    return copy_with_a_run(tmp_path_factory.mktemp("first"), shared_run)
 
 
 def test_every_output_is_there(checkout: Checkout) -> None:
@@ -40,7 +35,7 @@ def test_nothing_runs_twice(checkout: Checkout) -> None:
 
 
 def test_a_second_clone_gives_the_same_bytes(checkout: Checkout, tmp_path: Path) -> None:
-    second = Checkout(tmp_path / "checkout", tmp_path / "checkpoints")
+    second = Checkout.made(tmp_path)
     second.use_recipe("smoke")
     lock = checkout.folder / "dvc.lock"
     (second.folder / "dvc.lock").write_bytes(lock.read_bytes())
@@ -80,7 +75,7 @@ def test_a_mistyped_key_is_refused(checkout: Checkout) -> None:
 
 
 def test_without_network_and_mirror_the_two_ways_out_are_named(tmp_path: Path) -> None:
-    checkout = Checkout(tmp_path / "checkout", tmp_path / "checkpoints")
+    checkout = Checkout.made(tmp_path)
     checkout.environment.pop("SLLAMA_DATA_MIRROR", None)
     checkout.environment["HF_HUB_OFFLINE"] = "1"
     done = checkout.attempt("dvc", "repro", "download")
@@ -92,7 +87,7 @@ def test_without_network_and_mirror_the_two_ways_out_are_named(tmp_path: Path) -
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_dvc_that_is_killed_leaves_no_stage_behind(tmp_path: Path, number: signal.Signals) -> None:
-    checkout = Checkout(tmp_path / "checkout", tmp_path / "checkpoints")
+    checkout = Checkout.made(tmp_path)
     checkout.use_recipe("smoke")
     params = checkout.folder / "params.yaml"
     params.write_text(params.read_text().replace("  steps: 12\n", "  steps: 200000\n"))

@@ -25,8 +25,7 @@ ADDED = {
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    folder = tmp_path_factory.mktemp("paper")
-    made = Checkout(folder / "checkout", folder / "checkpoints")
+    made = Checkout.made(tmp_path_factory.mktemp("paper"))
     _edit(made, lambda values: values.update(variants=[_kept(v) for v in values["variants"]]))
     made.run("python", "-m", "pipeline.paper", "smoke")
     made.commit("fewer variants")
@@ -92,12 +91,13 @@ def test_nothing_runs_twice(checkout: Checkout) -> None:
 def test_one_more_variant_costs_only_itself_and_one_less_vanishes(checkout: Checkout) -> None:
     _edit(checkout, lambda values: values["variants"].append(ADDED))
     checkout.run("python", "-m", "pipeline.paper", "smoke")
+    # What stopped after one of the runs goes on with the next.
+    ran = _ran(checkout.run("dvc", "repro", "paper/dvc.yaml:train@narrow-1"))
+    assert ran == ["paper_plan", "train@narrow-1"]
     ran = _ran(checkout.run("dvc", "repro", "paper/dvc.yaml"))
     assert set(ran) == {
-        "paper_plan",
-        *(f"{stage}@narrow-{seed}" for stage in ("train", "evaluate") for seed in (1, 2)),
-        "paper_report",
-    }
+        "train@narrow-2", "evaluate@narrow-1", "evaluate@narrow-2", "paper_report",
+    }  # fmt: skip
     table = checkout.folder / "paper" / "tables" / "choices.csv"
     assert '"width, untied",16,' in table.read_text()
     compared = checkout.run("dvc", "metrics", "diff", "--targets", "paper/metrics.json", "--json")
@@ -110,14 +110,3 @@ def test_one_more_variant_costs_only_itself_and_one_less_vanishes(checkout: Chec
     assert set(ran) <= {"paper_plan", "paper_report"}
     assert (checkout.folder / "paper" / "results" / "evaluate" / "narrow-1.json").is_file()
     assert '"width, untied",16,' not in table.read_text()
-
-
-def test_what_stopped_after_one_run_goes_on_with_the_next(checkout: Checkout) -> None:
-    _edit(checkout, lambda values: values["variants"].append({**ADDED, "name": "other"}))
-    checkout.run("python", "-m", "pipeline.paper", "smoke")
-    folder = checkout.folder / "paper" / "models"
-    checkout.run("dvc", "repro", "paper/dvc.yaml:train@other-1")
-    ran = _ran(checkout.run("dvc", "repro", "paper/dvc.yaml"))
-    assert "train@other-1" not in ran
-    assert "train@other-2" in ran
-    assert (folder / "other-2" / "model.safetensors").is_file()

@@ -12,9 +12,9 @@ from tests.integration.checkout import Checkout, wait_until, working_in
 pytestmark = pytest.mark.slow
 
 
-def made(folder: Path, **environment: str) -> Checkout:
+def two_micro_batches(folder: Path, **environment: str) -> Checkout:
     """A checkout with the smoke recipe, a step of two micro-batches."""
-    checkout = Checkout(folder / "checkout", folder / "checkpoints")
+    checkout = Checkout.made(folder)
     checkout.environment.update(environment)
     checkout.use_recipe("smoke")
     edit(checkout, "  micro_batch_size: 8\n", "  micro_batch_size: 4\n")
@@ -29,10 +29,10 @@ def edit(checkout: Checkout, before: str, after: str) -> None:
 
 
 def test_two_processes_leave_the_same_lock_as_one(tmp_path: Path) -> None:
-    one = made(tmp_path / "one")
-    two = made(tmp_path / "two", SLLAMA_PROCESSES="2")
+    one = two_micro_batches(tmp_path / "one")
+    two = two_micro_batches(tmp_path / "two", SLLAMA_PROCESSES="2")
     for checkout, processes in ((one, 1), (two, 2)):
-        checkout.run("dvc", "repro")
+        checkout.run("dvc", "repro", "train")
         record = checkout.folder / "models" / "sllama.provenance.json"
         assert json.loads(record.read_text())["processes"] == processes
     # Each process has one micro-batch, so that the sums are those of one process.
@@ -41,7 +41,7 @@ def test_two_processes_leave_the_same_lock_as_one(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal")
 def test_dvc_that_is_told_to_stop_leaves_none_of_the_processes(tmp_path: Path) -> None:
-    checkout = made(tmp_path, SLLAMA_PROCESSES="2")
+    checkout = two_micro_batches(tmp_path, SLLAMA_PROCESSES="2")
     edit(checkout, "  steps: 12\n", "  steps: 200000\n")
     dvc = subprocess.Popen(
         [Path(sys.executable).parent / "dvc", "repro", "train"],

@@ -1,6 +1,5 @@
 """The DVC cache on an S3 server of this machine, by the commands that docs/cluster.md gives."""
 
-import copy
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.imports import ROOT
-from tests.integration.checkout import Checkout
+from tests.integration.checkout import Checkout, copy_with_a_run
 
 boto3 = pytest.importorskip("boto3", reason="pip install -r requirements-tests.txt")
 server = pytest.importorskip("moto.server", reason="pip install -r requirements-tests.txt")
@@ -64,17 +63,15 @@ def outputs(checkout: Checkout) -> dict[str, bytes]:
     }
 
 
-def test_a_fresh_clone_takes_all_outputs_from_the_remote(tmp_path: Path, endpoint: str) -> None:
+def test_a_fresh_clone_takes_all_outputs_from_the_remote(
+    tmp_path: Path, endpoint: str, shared_run: Path
+) -> None:
     share, take = documented({"BUCKET": BUCKET, "https://S3.EXAMPLE.COM": endpoint})
-    first = Checkout(tmp_path / "first", tmp_path / "checkpoints")
-    first.use_recipe("smoke")
-    first.run("dvc", "repro")
+    first = copy_with_a_run(tmp_path, shared_run)
     for command in share:
         first.run(*command)
 
-    clone = copy.copy(first)
-    clone.folder = tmp_path / "clone"
-    clone.environment = {**first.environment, "SLLAMA_CHECKPOINTS": str(tmp_path / "others")}
+    clone = Checkout(tmp_path / "clone", tmp_path / "others")
     first.run("git", "clone", "--quiet", ".", str(clone.folder))
     assert not outputs(clone)
     said = "".join(clone.run(*command) for command in take)

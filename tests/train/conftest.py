@@ -1,25 +1,14 @@
-"""Folders of tokens and tokenizer, a checkpoint root inside the test's own folder, one thread."""
+"""Folders of tokens and tokenizer, a checkpoint root inside the test's own folder."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from pipeline.config import Params
 from pipeline.train import train
 from tests.train import support
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads change the bits, and small products are quicker without them."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(autouse=True)

@@ -15,13 +15,14 @@ from pipeline.train.checkpoint import Snapshot
 from pipeline.train.distributed import Ranks, _buckets
 from pipeline.train.process_group import TIMEOUT_VARIABLE, joined
 from tests.train.conftest import Workplace
+from tests.train.ranks import said, start_together, train_together
 from tests.train.support import params
 from tests.train.torchrun import Launched, command, launch, wait_for
 
 # Four micro-batches a step.
 RECIPE = params(micro_batch_size=2, keep="best_on_validation")
-# Long enough for a signal to come in time, with a step for every checkpoint.
-LONG = params(micro_batch_size=2, steps=500, checkpoint_every=20, validate_every=250)
+# Long enough for a signal to come in time.
+LONG = params(micro_batch_size=2, steps=300, checkpoint_every=10, validate_every=150)
 
 
 def start(
@@ -112,11 +113,8 @@ def test_the_timeout_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("processes", [2, 4])
 def test_processes_together_take_the_steps_of_one(workplace: Workplace, processes: int) -> None:
     workplace.train(RECIPE, "one")
-    run = start(workplace, "several", RECIPE, processes)
-    assert run.wait() == 0, run.log.read_text()
+    train_together(workplace, "several", RECIPE, processes)
     assert_equal_up_to_rounding(workplace, "several", "one")
-    provenance = json.loads((workplace.folder / "several/model.provenance.json").read_text())
-    assert provenance["processes"] == processes
 
 
 @pytest.mark.slow
@@ -124,8 +122,7 @@ def test_one_micro_batch_in_each_of_two_processes_is_exact(workplace: Workplace)
     """A sum of two has one value, whoever forms it; dropout's masks belong to micro-batches."""
     recipe = params(model={"dropout": 0.2})
     workplace.train(recipe, "one")
-    run = start(workplace, "two", recipe, 2)
-    assert run.wait() == 0, run.log.read_text()
+    train_together(workplace, "two", recipe, 2)
     assert workplace.outputs("two") == workplace.outputs("one")
 
 
@@ -134,16 +131,17 @@ def test_a_run_goes_on_with_another_number_of_processes(
     workplace: Workplace, checkpoints: Path
 ) -> None:
     workplace.train(LONG, "whole")
-    for processes, number in ((2, signal.SIGTERM), (1, signal.SIGINT)):
+    for processes in (2, 1):
         before = newest(checkpoints)
-        run = start(workplace, "resumed", LONG, processes)
+        run = start_together(workplace, "resumed", LONG, processes)
         wait_for(lambda before=before: newest(checkpoints) > before)
-        run.process.send_signal(number)
-        assert run.wait() != 0
-        assert "run again to go on" in run.log.read_text()
-    run = start(workplace, "resumed", LONG, 4)
-    assert run.wait() == 0, run.log.read_text()
-    assert "not to the bit: processes: 1 -> 4" in run.log.read_text()
+        # To one of them only: the others hear of it, and all stop after the same step.
+        run[-1].terminate()
+        for process in run:
+            process.join()
+            assert process.exitcode != 0
+    train_together(workplace, "resumed", LONG, 4)
+    assert "not to the bit: processes: 1 -> 4" in said(workplace, "resumed")
     rows = table(workplace, "resumed"), table(workplace, "whole")
     for key in ("step", "tokens", "words", "learning_rate"):
         assert [row[key] for row in rows[0]] == [row[key] for row in rows[1]]
@@ -155,12 +153,12 @@ def test_a_run_goes_on_with_another_number_of_processes(
 def test_the_same_number_of_processes_resumes_to_the_bit(
     workplace: Workplace, checkpoints: Path
 ) -> None:
-    assert start(workplace, "whole", LONG, 2).wait() == 0
+    train_together(workplace, "whole", LONG, 2)
     run = start(workplace, "resumed", LONG, 2)
     wait_for(lambda: newest(checkpoints))
-    # To one process only: the other hears of it, and both stop after the same step.
-    run.worker(1).send_signal(signal.SIGTERM)
+    run.process.send_signal(signal.SIGTERM)
     assert run.wait() != 0
+    assert "run again to go on" in run.log.read_text()
     assert start(workplace, "resumed", LONG, 2).wait() == 0
     assert workplace.outputs("resumed") == workplace.outputs("whole")
 
@@ -199,13 +197,15 @@ def test_a_process_that_does_not_answer_ends_the_run(
 def test_torchrun_restarts_from_the_last_checkpoint(
     workplace: Workplace, checkpoints: Path
 ) -> None:
-    assert start(workplace, "whole", LONG, 2).wait() == 0
+    train_together(workplace, "whole", LONG, 2)
     run = start(workplace, "run", LONG, 2, "--max-restarts", "1")
     wait_for(lambda: newest(checkpoints))
     run.worker(0).kill()
     assert run.wait() == 0, run.log.read_text()
     assert "going on after step" in run.log.read_text()
     assert workplace.outputs("run") == workplace.outputs("whole")
+    provenance = json.loads((workplace.folder / "run/model.provenance.json").read_text())
+    assert provenance["processes"] == 2
 
 
 @pytest.mark.slow

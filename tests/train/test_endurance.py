@@ -1,20 +1,22 @@
 """Long runs: memory that does not grow, and kills at random moments."""
 
 import gc
-import json
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from pipeline.train.device import deterministic_kernels
 from pipeline.train.loop import Run, fit
+from tests import forked
 from tests.imports import ROOT
 from tests.train.conftest import Workplace
 from tests.train.support import params
@@ -22,54 +24,58 @@ from tests.train.support import params
 pytestmark = pytest.mark.slow
 
 KILLS = 6
-SCRIPT = """
-import json, sys
-from pathlib import Path
-from pipeline.train import train
-from tests.train.support import params
-folder, name, changes = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
-out = folder / name
-figures = train(params(**changes), folder / "tokens", folder / "tokenizer",
-                out / "model", out / "metrics.json", out / "history.tsv")
-print(figures["resumed_after_step"])
-"""
 
 
-def start(folder: Path, name: str, threads: int = 1, **changes: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", SCRIPT, str(folder), name, json.dumps(changes)]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    return subprocess.Popen(
-        command, cwd=ROOT, env=environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+def start(workplace: Workplace, name: str, threads: int = 1, **changes: Any) -> BaseProcess:
+    """Train into the folder `name` in a process of its own, which writes to `<name>.log`."""
+    log = workplace.folder / f"{name}.log"
+    variables = {"SLLAMA_CHECKPOINTS": os.environ["SLLAMA_CHECKPOINTS"]}
+    return forked.start(log, variables, _train, workplace, name, threads, changes)
+
+
+def _train(workplace: Workplace, name: str, threads: int, changes: dict[str, Any]) -> None:
+    torch.set_num_threads(threads)
+    figures = workplace.train(params(**changes), name)
+    _resumed(workplace, name).write_text(str(figures["resumed_after_step"]))
+
+
+def _resumed(workplace: Workplace, name: str) -> Path:
+    return workplace.folder / f"{name}.resumed"
+
+
+def finish(workplace: Workplace, name: str, threads: int = 1, **changes: Any) -> int:
+    """Train to the end; return the step after which the run went on."""
+    process = start(workplace, name, threads, **changes)
+    process.join()
+    assert process.exitcode == 0, (workplace.folder / f"{name}.log").read_text()
+    return int(_resumed(workplace, name).read_text())
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_kills_at_random_moments_change_nothing(
     workplace: Workplace, checkpoints: Path, number: signal.Signals
 ) -> None:
-    recipe = {
+    recipe: dict[str, Any] = {
         "steps": 400,
         "validate_every": 50,
         "checkpoint_every": 7,
         "keep": "best_on_validation",
     }
-    assert start(workplace.folder, "whole", **recipe).wait() == 0
+    finish(workplace, "whole", **recipe)
     choose = random.Random(int(number))
     killed = 0
     for _ in range(KILLS):
-        process = start(workplace.folder, "resumed", **recipe)
+        process = start(workplace, "resumed", **recipe)
         before = _newest(checkpoints)
-        while process.poll() is None and _newest(checkpoints) == before:
+        while process.exitcode is None and _newest(checkpoints) == before:
             time.sleep(0.01)
-        time.sleep(choose.random() * 0.5)
-        process.send_signal(number)
-        killed += process.wait() != 0
-    last = start(workplace.folder, "resumed", **recipe)
-    output, _ = last.communicate()
-    assert last.returncode == 0
+        process.join(choose.random() * 0.5)
+        if process.exitcode is None:
+            os.kill(process.pid or 0, number)
+            process.join()
+        killed += process.exitcode != 0
+    assert finish(workplace, "resumed", **recipe) > 0
     assert killed >= 2
-    assert int(output) > 0
     assert workplace.outputs("resumed") == workplace.outputs("whole")
 
 
@@ -108,7 +114,7 @@ def test_runs_on_two_threads_resume_to_the_bit(
     workplace: Workplace, checkpoints: Path, compiling: str
 ) -> None:
     """With tensors large enough for both threads to have a part: 32 x 64 tokens of width 64."""
-    recipe: dict[str, object] = {
+    recipe: dict[str, Any] = {
         "model": {"hidden_size": 64, "intermediate_size": 192, "max_position_embeddings": 64},
         "sequence_length": 64,
         "batch_size": 64,
@@ -117,14 +123,14 @@ def test_runs_on_two_threads_resume_to_the_bit(
         "steps": 20,
         "checkpoint_every": 5,
     }
-    assert start(workplace.folder, "whole", 2, **recipe).wait() == 0
-    process = start(workplace.folder, "resumed", 2, **recipe)
-    while process.poll() is None and not _newest(checkpoints):
+    finish(workplace, "whole", 2, **recipe)
+    process = start(workplace, "resumed", 2, **recipe)
+    while process.exitcode is None and not _newest(checkpoints):
         time.sleep(0.01)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait() != 0
-    last = start(workplace.folder, "resumed", 2, **recipe)
-    assert int(last.communicate()[0]) > 0
+    process.terminate()
+    process.join()
+    assert process.exitcode != 0
+    assert finish(workplace, "resumed", 2, **recipe) > 0
     assert workplace.outputs("resumed") == workplace.outputs("whole")
 
 
@@ -133,8 +139,13 @@ def test_a_compiler_that_fails_is_one_line(
 ) -> None:
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(workplace.folder / "cache"))
     monkeypatch.setenv("CXX", "false")
-    recipe = json.dumps({"compile": "always", "steps": 3})
-    command = [sys.executable, "-c", SCRIPT, str(workplace.folder), "run", recipe]
+    code = """if True:
+        import sys
+        from pathlib import Path
+        from tests.train.conftest import Workplace
+        from tests.train.support import params
+        Workplace(Path(sys.argv[1])).train(params(compile="always", steps=3), "run")"""
+    command = [sys.executable, "-c", code, str(workplace.folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert "SllamaError: torch.compile failed (" in done.stderr
     assert "TORCHINDUCTOR_CACHE_DIR" in done.stderr

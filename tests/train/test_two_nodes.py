@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.train.conftest import Workplace
+from tests.train.ranks import train_together
 from tests.train.support import params
 from tests.train.torchrun import PATIENCE, Launched, command, launch, wait_for
 
 pytestmark = pytest.mark.slow
 
-RECIPE = params(micro_batch_size=2, steps=300, checkpoint_every=10, validate_every=100)
+RECIPE = params(micro_batch_size=2, steps=120, checkpoint_every=10, validate_every=60)
 # Addresses kept for documentation: no machine has them.
 ADDRESSES = ("192.0.2.1", "192.0.2.2")
 
@@ -67,11 +68,7 @@ def start(workplace: Workplace, nodes: list[str], number: int, name: str) -> Lau
 
 
 def test_two_nodes_train_what_two_processes_do(workplace: Workplace, nodes: list[str]) -> None:
-    options = ("--standalone", "--nproc-per-node", "2")
-    one_node = launch(
-        command(workplace.folder, "one-node", RECIPE, options), workplace.folder / "one-node.log"
-    )
-    assert one_node.wait() == 0, one_node.log.read_text()
+    train_together(workplace, "one-node", RECIPE, 2)
     both = [start(workplace, nodes, number, "two-nodes") for number in (0, 1)]
     for node in both:
         assert node.wait() == 0, node.log.read_text()

@@ -73,8 +73,8 @@ class Launched:
 
 
 def launch(argv: list[str], log: Path, **environment: str) -> Launched:
-    """Start `argv` in the project's root with one thread a process."""
-    variables = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    """Start `argv` in the project's root."""
+    variables = {**os.environ, **environment}
     with log.open("ab") as stream:
         process = subprocess.Popen(argv, cwd=ROOT, env=variables, stdout=stream, stderr=stream)
     return Launched(process, log)
