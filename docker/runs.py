@@ -98,6 +98,8 @@ def evaluate_model(words: list[str], code: Path) -> int:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--tasks", help="separated by commas; default: those of params.yaml")
     parser.add_argument("--out", type=Path, default=Path("results/evaluate"))
+    parser.add_argument("--items", type=Path, help="folder for the scores of each item")
+    parser.add_argument("--tokens", type=Path, help="folder of the encoded corpus")
     options, more = parser.parse_known_args(words)
     require_writable(Path.cwd())
     if not Path("stages").is_dir():
@@ -105,7 +107,7 @@ def evaluate_model(words: list[str], code: Path) -> int:
         os.environ.setdefault("SLLAMA_COMMIT", os.environ["SLLAMA_IMAGE_COMMIT"])
     params = PARAMS_FILE if PARAMS_FILE.is_file() else code / PARAMS_FILE
     tasks = options.tasks.split(",") if options.tasks else load_params(params).evaluate.tasks
-    if _NEEDS_TOKENS in tasks and "--tokens" not in more:
+    if _NEEDS_TOKENS in tasks and options.tokens is None:
         print(f"{_NEEDS_TOKENS} is left out: it needs an encoded corpus (--tokens)")
         tasks = [task for task in tasks if task != _NEEDS_TOKENS]
     _tell_about_gpu()
@@ -113,6 +115,10 @@ def evaluate_model(words: list[str], code: Path) -> int:
         data = str(Path("data/benchmarks") / task)
         out = str(options.out / f"{task}.json")
         scored = ["--model", str(options.model), "--tasks", task, "--data", data, "--out", out]
+        if options.items:
+            scored += ["--items", str(options.items / f"{task}.jsonl")]
+        if options.tokens:
+            scored += ["--tokens", str(options.tokens)]
         for stage, arguments in (
             ("benchmarks", ["--task", task, "--out", data]),
             ("evaluate", [*scored, *more]),

@@ -19,12 +19,15 @@ Positive = Annotated[int, Field(gt=0)]
 Natural = Annotated[int, Field(ge=0)]
 Tracker = Literal["mlflow", "tensorboard", "wandb"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Section(BaseModel):
     """A section of params.yaml: immutable, strict about types and about names."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, protected_namespaces=(), allow_inf_nan=False
+    )
 
 
 class DataConfig(Section):
@@ -157,8 +160,8 @@ class TrainConfig(Section):
     warmup_steps: Natural = Field(description="steps of linear rise to the peak")
     decay_steps: Positive | None = Field(description="decay horizon, steps; null: train.steps")
     weight_decay: float = Field(ge=0, description="of matrices and tables, not of vectors")
-    beta1: Fraction = Field(description="AdamW: decay of the gradient's running mean")
-    beta2: Fraction = Field(description="AdamW: decay of its square's running mean")
+    beta1: Decay = Field(description="AdamW: decay of the gradient's running mean")
+    beta2: Decay = Field(description="AdamW: decay of its square's running mean")
     gradient_clip: float | None = Field(description="largest gradient norm; null: no clipping")
     z_loss: float = Field(ge=0, description="weight of the squared log-normaliser")
     precision: Literal["float32", "bfloat16"] = Field(description="bfloat16: autocast")

@@ -119,7 +119,18 @@ def read_yaml(path: Path) -> Any:
     return parse_yaml(read_text(path), str(path))
 
 
-def parse_yaml(text: str, origin: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Any:
+class _Loader(yaml.SafeLoader):
+    """Takes 1e-05 for a number, as DVC and ruamel.yaml write it; YAML 1.1 wants a dot in it."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+def parse_yaml(text: str, origin: str, loader: type[yaml.SafeLoader] = _Loader) -> Any:
     """Return the value of YAML `text`; SllamaError says that `origin` is malformed."""
     try:
         return yaml.load(text, Loader=loader)  # noqa: S506

@@ -33,7 +33,8 @@ _ENVIRONMENT = (
 
 def provenance_path(output: Path) -> Path:
     """Return the path of the record that lies beside `output`."""
-    return output.with_name(f"{output.name}.provenance.json")
+    place = output.absolute()  # `.` has no name
+    return place.with_name(f"{place.name}.provenance.json")
 
 
 def write_provenance(output: Path, section: dict[str, Any], **extra: Any) -> None:
@@ -41,7 +42,7 @@ def write_provenance(output: Path, section: dict[str, Any], **extra: Any) -> Non
     write_json(
         provenance_path(output),
         {
-            "output": output.name,
+            "output": output.absolute().name,
             "section": section,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "command": sys.argv,

@@ -4,21 +4,24 @@ Prints them as options of `dvc exp run`; with --write, changes params.yaml and k
 """
 
 import argparse
-import copy
 import difflib
 import io
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
-from pipeline.config import PARAMS_FILE, parse_params
+from pipeline.config import PARAMS_FILE, load_params, parse_params
 from pipeline.errors import SllamaError
-from pipeline.io import read_yaml, write_text
+from pipeline.io import read_text, read_yaml, write_text
 
 RECIPES = Path("recipes")
+# What neither a shell nor DVC's parser of overrides reads as anything but text.
+_PLAIN = re.compile(r"[\w./:@+-]+", re.ASCII)
 
 
 def load_recipe(name: str, folder: Path = RECIPES) -> dict[str, Any]:
@@ -44,7 +47,10 @@ def apply_overrides(values: Any, overrides: dict[str, Any]) -> None:
 
 
 def set_options(overrides: dict[str, Any]) -> list[str]:
-    """Return the overrides as `-S key=value` words for `dvc exp run`."""
+    """Return the overrides as `-S key=value` words for `dvc exp run`.
+
+    SllamaError: a text that would need quotes.
+    """
     return [word for key, value in _leaves(overrides) for word in ("-S", f"{key}={_hydra(value)}")]
 
 
@@ -53,7 +59,10 @@ def write_params(overrides: dict[str, Any], params: Path = PARAMS_FILE) -> None:
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 100
-    document = yaml.load(params.read_text(encoding="utf-8"))
+    try:
+        document = yaml.load(read_text(params))
+    except YAMLError as error:
+        raise SllamaError(f"{params}: not valid YAML ({str(error).splitlines()[0]})") from error
     apply_overrides(document, overrides)
     text = io.StringIO()
     yaml.dump(document, text)
@@ -68,6 +77,14 @@ def _leaves(overrides: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield f"{prefix}{key}", value
 
 
+def _text(value: Any) -> str:
+    if _PLAIN.fullmatch(str(value)) is None:
+        raise SllamaError(
+            f"{value!r} needs quotes as an option; write the recipe into params.yaml: --write"
+        )
+    return str(value)
+
+
 def _hydra(value: Any) -> str:
     if value is None:
         return "null"
@@ -75,7 +92,7 @@ def _hydra(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, list):
         return "[" + ",".join(_hydra(item) for item in value) + "]"
-    return str(value)
+    return _text(value)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -88,15 +105,15 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     try:
         overrides = load_recipe(arguments.name)
-        merged = copy.deepcopy(read_yaml(PARAMS_FILE))
+        merged = load_params(PARAMS_FILE).model_dump()
         apply_overrides(merged, overrides)
         parse_params(merged, f"recipes/{arguments.name}.yaml on {PARAMS_FILE}")
+        if arguments.write:
+            write_params(overrides)
+        else:
+            print(" ".join(set_options(overrides)))
     except SllamaError as error:
         sys.exit(f"error: {error}")
-    if arguments.write:
-        write_params(overrides)
-    else:
-        print(" ".join(set_options(overrides)))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from types import FrameType
 # Whether the signal has reached the child; if not, it is delivered again a little later.
 Deliver = Callable[["subprocess.Popen[bytes]", int], bool]
 
-FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 _POLL_SECONDS = 0.2
 _PR_SET_PDEATHSIG = 1
 
@@ -34,9 +34,10 @@ def send_to_child(child: "subprocess.Popen[bytes]", number: int) -> bool:
 def run_forwarding_signals(
     command: list[str], deliver: Deliver = send_to_child, environment: dict[str, str] | None = None
 ) -> int:
-    """Run `command`, pass SIGTERM, SIGINT and SIGHUP on to it, and return its exit code.
+    """Run `command`, pass SIGTERM, SIGINT, SIGHUP and SIGQUIT on to it, and return its exit code.
 
-    A command ended by signal N gives 128 + N, as a shell does.
+    If this process is killed, the kernel sends SIGTERM to the command (Linux). A command ended by
+    signal N gives 128 + N, as a shell does.
     """
     pending: deque[int] = deque()
 
@@ -48,7 +49,9 @@ def run_forwarding_signals(
     try:
         # A terminal sends Ctrl-C to the whole process group; a session of its own makes the child
         # hear each signal once, from here.
-        child = subprocess.Popen(command, start_new_session=True, env=environment)
+        child = subprocess.Popen(
+            command, start_new_session=True, env=environment, preexec_fn=end_with_parent
+        )
         while True:
             try:
                 code = child.wait(timeout=_POLL_SECONDS)

@@ -122,6 +122,22 @@ def test_a_stage_hears_of_it_when_the_launchers_parent_is_killed(tmp_path: Path)
     _await(tmp_path / "done")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGQUIT])
+def test_a_stage_does_not_outlive_the_launcher(number: signal.Signals, tmp_path: Path) -> None:
+    heard = signal.SIGTERM if number == signal.SIGKILL else number
+    child = _waiting_child(heard, tmp_path / "ready", tmp_path / "done")
+    launcher = (
+        "import sys; from pipeline.signals import run_forwarding_signals\n"
+        f"run_forwarding_signals([sys.executable, '-c', {child!r}])"
+    )
+    process = subprocess.Popen([sys.executable, "-c", launcher], cwd=ROOT)
+    _await(tmp_path / "ready")
+    process.send_signal(number)
+    process.wait()
+    _await(tmp_path / "done")
+
+
 def test_a_signal_that_does_not_arrive_is_delivered_again(tmp_path: Path) -> None:
     attempts = []
 

@@ -25,6 +25,13 @@ def test_the_record_lies_beside_the_output_and_names_what_ran(
     assert "hf_secret" not in text
 
 
+def test_the_folder_that_one_is_in_has_a_record_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert provenance_path(Path()) == tmp_path.with_name(f"{tmp_path.name}.provenance.json")
+
+
 def test_a_given_commit_stands_where_there_is_no_git(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

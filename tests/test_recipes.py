@@ -55,3 +55,37 @@ def test_the_command_refuses_with_one_line() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr == "error: no recipe smokee in recipes (did you mean smoke?)\n"
+
+
+@pytest.mark.parametrize("value", [1e-05, 3e-07, 2.5e-10])
+def test_a_number_is_read_as_ruamel_writes_it(value: float, tmp_path: Path) -> None:
+    params = tmp_path / "params.yaml"
+    shutil.copy(ROOT / "params.yaml", params)
+    write_params({"train": {"min_learning_rate": value}}, params)
+    assert load_params(params).train.min_learning_rate == value
+
+
+@pytest.mark.parametrize("title", ["SLlama wide", "a,b", "", "it's"])
+def test_a_text_that_needs_quotes_is_no_option(title: str) -> None:
+    with pytest.raises(SllamaError, match="--write"):
+        set_options({"report": {"title": title}})
+
+
+@pytest.mark.parametrize("content", ["a: 1\na: 2\n", "a: [\n"])
+def test_params_that_are_no_yaml_are_one_line(content: str, tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text(content)
+    with pytest.raises(SllamaError, match=r"params\.yaml: not valid YAML \("):
+        write_params({"seed": 2}, tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("content", ["", "- a list\n"])
+def test_params_that_are_no_mapping_are_one_line(content: str, tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text(content)
+    (tmp_path / "recipes").symlink_to(ROOT / "recipes")
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.recipes", "smoke"],
+        cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (
+        1, "error: params.yaml: a mapping of sections is expected\n"
+    )  # fmt: skip

@@ -18,7 +18,8 @@ def publish_to_folder(plan: Plan, folder: Path) -> None:
 
     SllamaError: something else lies there, no space, or a file changed while it was copied.
     """
-    _require_ours(folder)
+    folder = folder.resolve()
+    require_ours(folder)
     size = sum(file.size for revision in plan.revisions for file in revision.files)
     require_free_space(folder, size)
     unfinished = folder.with_name(f".{folder.name}.unfinished")
@@ -38,7 +39,8 @@ def publish_to_folder(plan: Plan, folder: Path) -> None:
     unfinished.rename(folder)
 
 
-def _require_ours(folder: Path) -> None:
+def require_ours(folder: Path) -> None:
+    """SllamaError if `folder` holds anything but an earlier publication."""
     if folder.exists() and not folder.is_dir():
         raise SllamaError(f"{folder}: a file is in the way")
     found = [path.name for path in folder.iterdir()] if folder.exists() else []

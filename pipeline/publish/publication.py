@@ -9,7 +9,7 @@ from pipeline.io import write_text
 from pipeline.progress import track
 from pipeline.publish.card import checkpoint_card, model_card
 from pipeline.publish.checks import check_files, check_reload
-from pipeline.publish.folder import publish_to_folder
+from pipeline.publish.folder import publish_to_folder, require_ours
 from pipeline.publish.hub import publish_to_hub
 from pipeline.publish.plan import CARD, MAIN, Plan, checkpoint_folders, plan_revisions
 from pipeline.publish.records import RunRecord, read_run
@@ -43,6 +43,8 @@ def publish(request: Request) -> Plan:
     The model's folder stays as it is. SllamaError: whatever must not be published, or could not.
     """
     target = parse_target(request.to, request.model)
+    if target.folder is not None:
+        require_ours(target.folder)
     run = read_run(request.params, request.model, request.results, request.tokens)
     cards = _write_cards(run, request.model, target, request.results / CARDS)
     plan = plan_revisions(request.model, cards)

@@ -25,7 +25,7 @@ STAND_INS = {
     "dvc": RECORD + "exec stage\n",
     # A stage: ends at once, or waits for SIGTERM and takes a while to save.
     "stage": '#!/bin/bash\n[[ -n ${WAITS:-} ]] || exit "${CODE:-0}"\n'
-    "trap 'sleep 0.3; echo saved >> \"$CALLS\"; exit 130' TERM\n"
+    "trap 'sleep 0.3; echo saved >> \"$CALLS\"; exit ${LAST:-130}' TERM\n"
     'echo $$ > "$CALLS.pid"; echo ready >> "$CALLS"\nwhile true; do sleep 0.05; done\n',
 }
 
@@ -138,6 +138,19 @@ def test_a_run_out_of_time_is_saved_and_queued_again(
     assert process.wait(20) == 130
     assert cluster.called("saved") == [[]]
     assert cluster.called("scontrol")[-1] == ["requeue", job]
+
+
+@pytest.mark.parametrize("script", ["train.sbatch", "array.sbatch"])
+def test_a_run_that_ends_well_when_it_is_stopped_is_not_queued_again(
+    cluster: Cluster, script: str
+) -> None:
+    (cluster.folder / "variants.txt").write_text("-S seed=1\n-S seed=2\n")
+    arguments = ["variants.txt"] if script == "array.sbatch" else []
+    process = cluster.start(script, *arguments, WAITS="1", LAST="0")
+    cluster.wait_for("ready")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    assert "requeue" not in [call[0] for call in cluster.called("scontrol")]
 
 
 def test_a_line_of_overrides_is_an_experiment(cluster: Cluster) -> None:

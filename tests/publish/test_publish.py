@@ -68,6 +68,21 @@ def test_publishing_again_replaces_what_was_published(workplace: Workplace, tmp_
     assert tree(tmp_path / "out") == first
 
 
+def test_a_link_to_a_folder_is_that_folder(workplace: Workplace, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    publish(workplace.request("./link", push=True))
+    assert sorted(tree(tmp_path / "real")) == sorted(tree(tmp_path / "link"))
+    assert (tmp_path / "real" / "SHA256SUMS").is_file()
+
+
+def test_a_dry_run_refuses_what_a_push_would(workplace: Workplace, tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "thesis.txt").touch()
+    with pytest.raises(SllamaError, match=r"holds thesis\.txt"):
+        publish(workplace.request("./taken"))
+
+
 def test_a_folder_with_other_things_is_left_alone(workplace: Workplace, tmp_path: Path) -> None:
     (tmp_path / "out" / "main").mkdir(parents=True)
     with pytest.raises(SllamaError, match="holds main, no publication"):
