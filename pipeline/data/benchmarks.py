@@ -24,6 +24,8 @@ from pipeline.io import sha256_file, write_json
 _log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
+# Neither mirror nor network is a dependency of the stage: DVC keeps what was missing.
+_ONCE_IT_IS_THERE = "once it is there: dvc repro -s -f benchmarks@<task>, then dvc repro"
 
 
 def fetch_benchmarks(
@@ -61,7 +63,7 @@ def fetch_benchmarks(
         manifest = {"sources": listed}
         write_json(workspace.files / MANIFEST, manifest)
     for name, reason in missing.items():
-        _log.warning("missing: %s (%s)", name, reason)
+        _log.warning("missing: %s (%s); %s", name, reason, _ONCE_IT_IS_THERE)
     return manifest
 
 
@@ -82,12 +84,14 @@ def _fetch(
     except UnavailableError as error:
         return {**_entry(source, "missing"), "reason": " ".join(str(error).split())}
     lacking = [part for part in parts if _place(root, target, part) is None]
+    # A folder of protected data holds the user's own files too: nothing in it is removed.
     if lacking:
-        shutil.rmtree(target)
+        if not source.protected:
+            shutil.rmtree(target)
         see = f"; see {source.page}" if source.page else ""
         reason = f"{name} as found has no {' and no '.join(lacking)}{see}"
         return {**_entry(source, "missing"), "reason": reason}
-    if parts:
+    if parts and not source.protected:
         _keep_only(target, [place for part in parts if (place := _place(root, target, part))])
     return {**_entry(source, "ok"), **_contents(target)}
 

@@ -34,8 +34,11 @@ class Document(NamedTuple):
 
 
 def corpus_files(raw: Path) -> list[Path]:
-    """Return the .txt files of a corpus in the order of their names; SllamaError if none."""
-    files = sorted(raw.glob("*.txt"))
+    """Return the .txt files of a corpus in the order of their names; SllamaError if none.
+
+    Hidden ones are not of the corpus: macOS leaves `._a.txt` beside `a.txt`.
+    """
+    files = sorted(raw.glob("[!.]*.txt"))
     if not files:
         raise SllamaError(f"{raw}: no .txt file in this folder; run the download stage")
     return files

@@ -69,7 +69,7 @@ def describe(name: str, source: Source, folder: Path) -> dict[str, Any]:
     SllamaError if there is no text, a file is empty or not UTF-8, or the number of words is not
     that of the corpus.
     """
-    words_of = {path: count_words(path) for path in sorted(folder.glob("*.txt"))}
+    words_of = {path: count_words(path) for path in sorted(folder.glob("[!.]*.txt"))}
     files = [
         {
             "name": path.name,
@@ -128,7 +128,7 @@ def _copy_local(folder: Path, out: Path, target: Path) -> None:
         raise SllamaError(f"{folder}: no such folder; data.path names a folder of .txt files")
     if folder.resolve() == out.resolve() or out.resolve() in folder.resolve().parents:
         raise SllamaError(f"{folder}: data.path lies in the output {out}; move your text elsewhere")
-    texts = sorted(path for path in folder.glob("*.txt") if path.is_file())
+    texts = sorted(path for path in folder.glob("[!.]*.txt") if path.is_file())
     if not texts:
         raise SllamaError(f"{folder}: no .txt file in it")
     require_free_space(out, sum(path.stat().st_size for path in texts))

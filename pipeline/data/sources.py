@@ -21,7 +21,7 @@ from pipeline.data.transfer import (
     hub_url,
 )
 from pipeline.errors import SllamaError
-from pipeline.io import require_free_space
+from pipeline.io import atomic_path, require_free_space
 
 _log = logging.getLogger(__name__)
 
@@ -47,10 +47,17 @@ def build_folder(out: Path) -> Iterator[Workspace]:
     """Yield a workspace whose `files` takes the place of the folder `out` when the block succeeds.
 
     On an exception `out` stays as it was and what was downloaded waits for the next attempt in
-    `.<out>.partial`. SllamaError if another process is building the same folder.
+    `.<out>.partial`. SllamaError if another process is building the same folder, or if the
+    process works in it.
     """
     if out.is_symlink() or (out.exists() and not out.is_dir()):
         raise SllamaError(f"{out}: in the way; the output is a folder")
+    out = out.resolve()
+    # Replaced as a whole: "." would cost the user all that lies here.
+    if Path.cwd().is_relative_to(out):
+        raise SllamaError(
+            f"{out}: the output would replace the folder you work in; name a new folder in it"
+        )
     partial = out.with_name(f".{out.name}.partial")
     with _held(partial, out):
         yield from _build(partial, out)
@@ -135,7 +142,9 @@ def fetch_source(
             if _take_from_mirror(name, source, mirror, target):
                 return
         except DamagedError as error:
-            shutil.rmtree(target, ignore_errors=True)
+            # A folder of protected data holds the user's own files too.
+            if not source.protected:
+                shutil.rmtree(target, ignore_errors=True)
             damage = DamagedError(f"damaged in the mirror, {error}")
             _log.warning("mirror %s: %s", mirror, error)
     if reason := _no_network_address(source):
@@ -152,7 +161,7 @@ def _no_network_address(source: Source) -> str | None:
     if not source.online:
         wanted = ", ".join(archive.path for archive in source.archives)
         return f"to be had from a mirror only ({wanted}){see}"
-    if source.hub and source.hub.gated and not os.environ.get("HF_TOKEN"):
+    if source.hub and source.hub.gated and not os.environ.get("HF_TOKEN", "").strip():
         own = ", ".join(file.mirror or file.path for file in source.files)
         return f"gated: accept its terms and set HF_TOKEN, or put {own} into a mirror{see}"
     return None
@@ -164,8 +173,9 @@ def _take_from_mirror(name: str, source: Source, mirror: Path, target: Path) -> 
     if loose and len(here) == len(loose):
         for file, path in loose.items():
             # The copy is checked, not the original: that may change in between.
-            _copy(path, target / file.name)
-            expected_of(file).check(target / file.name, _mirror_path(name, file))
+            with atomic_path(target / file.name) as copy:
+                shutil.copyfile(path, copy)
+                expected_of(file).check(copy, _mirror_path(name, file))
         return True
     if here:
         _log.warning("mirror %s: only %d of %d files of %s", mirror, len(here), len(loose), name)
@@ -187,7 +197,10 @@ def _take_folder(folder: Path, source: Source, target: Path) -> bool:
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
         hidden = any(part.startswith(".") for part in relative.parts)
-        left_out = any(fnmatch.fnmatch(str(relative), pattern) for pattern in source.leave_out)
+        left_out = any(
+            fnmatch.fnmatchcase(str(relative).casefold(), pattern.casefold())
+            for pattern in source.leave_out
+        )
         if path.is_file() and not path.is_symlink() and not hidden and not left_out:
             _copy(path, target / relative)
             taken = True

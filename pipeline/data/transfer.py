@@ -4,6 +4,7 @@ import hashlib
 import logging
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -27,11 +28,7 @@ _BODY_RETRIES = 5
 _LONGEST_PAUSE_SECONDS = 60
 _HTML_STARTS = (b"<!doctype html", b"<html")
 _WORTH_WAITING = (429, 500, 502, 503, 504)
-_BROKEN = (
-    requests.ConnectionError,
-    requests.Timeout,
-    requests.exceptions.ChunkedEncodingError,
-)
+_BROKEN = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 
 
 class UnreachableError(SllamaError):
@@ -155,6 +152,8 @@ class _Transfer:
                 time.sleep(min(0.5 * 2**failures, _LONGEST_PAUSE_SECONDS))
             except requests.RequestException as error:
                 raise self._unreachable(error) from error
+            except ValueError:  # its text may hold the token
+                raise RefusedError(f"{_shown(self.url)}: bad redirect, or fix HF_TOKEN") from None
 
     def _receive(self, session: requests.Session) -> None:
         start = self._resume_from()
@@ -278,7 +277,8 @@ class _Transfer:
 
 def _authorise(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Add HF_TOKEN to a request to the Hub, and to no other host."""
-    token = os.environ.get("HF_TOKEN")
+    # What a secret is mounted from often ends in a line end.
+    token = os.environ.get("HF_TOKEN", "").strip()
     here, hub = urlsplit(request.url or ""), urlsplit(_hub_endpoint())
     if token and (here.scheme, here.netloc) == (hub.scheme, hub.netloc):
         request.headers["Authorization"] = f"Bearer {token}"
@@ -286,7 +286,11 @@ def _authorise(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 
 def _hub_endpoint() -> str:
-    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+    endpoint = os.environ.get("HF_ENDPOINT", "").strip().rstrip("/") or "https://huggingface.co"
+    with suppress(ValueError):
+        if urlsplit(endpoint).netloc:
+            return endpoint
+    raise RefusedError("HF_ENDPOINT is no address such as https://huggingface.co; correct or unset")
 
 
 def _shown(url: str) -> str:

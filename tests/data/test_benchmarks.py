@@ -125,7 +125,8 @@ def test_a_folder_of_a_mirror_is_taken_without_what_is_left_out(
 ) -> None:
     known = catalog(mirror)
     (mirror / "set.tar.xz").unlink()
-    for name in ("x/a.jsonl", "x/secret.jsonl", "secret/b.jsonl", ".hidden/c.jsonl"):
+    names = ("x/a.jsonl", "x/secret.jsonl", "SecreT/b.jsonl", "x/SECRET.jsonl", ".hidden/c.jsonl")
+    for name in names:
         (mirror / "set" / name).parent.mkdir(parents=True, exist_ok=True)
         (mirror / "set" / name).write_text("{}\n")
     (mirror / "set" / "link.jsonl").symlink_to("/etc/hostname")
@@ -133,7 +134,11 @@ def test_a_folder_of_a_mirror_is_taken_without_what_is_left_out(
     assert tree(tmp_path / "out") == {"place/x/a.jsonl": b"{}\n"}
 
 
-def test_missing_sources_stop_with_every_reason(mirror: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("token", ["", "\n"])
+def test_missing_sources_stop_with_every_reason(
+    mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", token)
     known = catalog(mirror)
     (mirror / "set.tar.xz").unlink()
     with pytest.raises(SllamaError) as caught:
@@ -148,7 +153,9 @@ def test_missing_sources_stop_with_every_reason(mirror: Path, tmp_path: Path) ->
     assert not (tmp_path / "out").exists()
 
 
-def test_missing_sources_are_listed_if_allowed(mirror: Path, tmp_path: Path) -> None:
+def test_missing_sources_are_listed_if_allowed(
+    mirror: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     known = catalog(mirror)
     out = tmp_path / "out"
     manifest = fetch_benchmarks(["gated", "set"], str(mirror), out, True, known)
@@ -157,6 +164,9 @@ def test_missing_sources_are_listed_if_allowed(mirror: Path, tmp_path: Path) -> 
     assert "https://example.org/terms" in entry["reason"]
     assert str(tmp_path) not in (out / "manifest.json").read_text()
     assert manifest["sources"]["set"]["status"] == "ok"
+    advice = "once it is there: dvc repro -s -f benchmarks@<task>, then dvc repro"
+    assert caplog.messages == [f"missing: gated ({entry['reason']}); {advice}"]
+    assert "dvc" not in entry["reason"]
 
 
 def test_damage_is_never_listed_as_missing(mirror: Path, tmp_path: Path, server: Server) -> None:
@@ -206,6 +216,47 @@ def test_an_own_copy_of_gated_items(mirror: Path, tmp_path: Path, protected: Pat
     fetch_benchmarks(["gated"], str(mirror), tmp_path / "out", False, catalog(mirror))
     assert tree(tmp_path / "out") == {}
     assert tree(protected) == {"gated/items.parquet": GATED}
+
+
+@pytest.fixture
+def own_files(protected: Path) -> dict[str, bytes]:
+    """Files of the user's own in the folder of protected data, by their paths in it."""
+    own = {
+        "gated/items.parquet": b"of another release",
+        "gated/notes.txt": b"mine",
+        "gated/full_eval/filtered/x.jsonl": b"{}\n",
+    }
+    for name, content in own.items():
+        (protected / name).parent.mkdir(parents=True, exist_ok=True)
+        (protected / name).write_bytes(content)
+    return own
+
+
+def test_a_damaged_mirror_costs_no_file_of_the_user(
+    mirror: Path, tmp_path: Path, protected: Path, own_files: dict[str, bytes]
+) -> None:
+    (mirror / "gated").mkdir()
+    (mirror / "gated" / "items.parquet").write_bytes(b"short")
+    with pytest.raises(SllamaError, match=r"damaged in the mirror, gated/items\.parquet"):
+        fetch_benchmarks(["gated"], str(mirror), tmp_path / "out", True, catalog(mirror))
+    assert tree(protected) == own_files
+
+
+@pytest.mark.parametrize(("part", "status"), [("items.parquet", "ok"), ("absent", "missing")])
+def test_parts_of_a_protected_source_cost_no_file_of_the_user(
+    mirror: Path,
+    tmp_path: Path,
+    protected: Path,
+    own_files: dict[str, bytes],
+    part: str,
+    status: str,
+) -> None:
+    (mirror / "gated").mkdir()
+    (mirror / "gated" / "items.parquet").write_bytes(GATED)
+    out = tmp_path / "out"
+    manifest = fetch_benchmarks(["gated"], str(mirror), out, True, catalog(mirror), parts=[part])
+    assert manifest["sources"]["gated"]["status"] == status
+    assert tree(protected) == own_files | {"gated/items.parquet": GATED}
 
 
 def test_the_order_of_names_does_not_matter(mirror: Path, tmp_path: Path) -> None:

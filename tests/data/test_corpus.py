@@ -39,6 +39,7 @@ def test_files_come_in_the_order_of_their_names(tmp_path: Path) -> None:
     for name in ("b", "a", "c"):
         (tmp_path / f"{name}.txt").write_text(f"text {name}")
     (tmp_path / "notes.md").write_text("no text of the corpus")
+    (tmp_path / "._a.txt").write_bytes(b"\x00\x05\x16\x07\xff of macOS")
     assert documents(tmp_path) == [("a", "text a"), ("b", "text b"), ("c", "text c")]
 
 

@@ -12,6 +12,7 @@ from pipeline.config import DataConfig
 from pipeline.data import download
 from pipeline.data.catalog import Archive, Catalog, Hub, RemoteFile, Source
 from pipeline.data.download import count_words, fetch_corpus
+from pipeline.data.sources import build_folder
 from pipeline.errors import SllamaError
 from pipeline.io import sha256_file
 from tests.data.conftest import clean_environment
@@ -285,10 +286,12 @@ def test_local_text_is_copied(tmp_path: Path) -> None:
     (own / "b.txt").write_text("zwei Wörter")
     (own / "a.txt").write_text("one")
     (own / "README.md").write_text("not text to train on")
+    (own / "._a.txt").write_bytes(b"\x00\x05\x16\x07\xff of macOS")
     manifest = fetch_corpus(config("local", str(own)), tmp_path / "raw", catalog())
     assert [file["name"] for file in manifest["files"]] == ["a.txt", "b.txt"]
     assert manifest["words"] == 3
     assert (tmp_path / "raw" / "b.txt").read_text() == "zwei Wörter"
+    assert not (tmp_path / "raw" / "._a.txt").exists()
 
 
 @pytest.mark.parametrize(
@@ -326,6 +329,28 @@ def test_a_file_in_the_way_stays(tmp_path: Path) -> None:
     with pytest.raises(SllamaError, match="in the way"):
         fetch_corpus(config("local", str(tmp_path)), tmp_path / "raw", catalog())
     assert (tmp_path / "raw").read_text() == "mine"
+
+
+@pytest.mark.parametrize("out", [".", "..", "../here", "inner/.."])
+def test_the_folder_that_one_works_in_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
+) -> None:
+    here = tmp_path / "here"
+    (here / "inner").mkdir(parents=True)
+    (here / "mine.txt").write_text("mine")
+    monkeypatch.chdir(here)
+    with pytest.raises(SllamaError, match="the folder you work in"):
+        fetch_corpus(config("demo"), Path(out))
+    assert sorted(path.name for path in here.iterdir()) == ["inner", "mine.txt"]
+    assert list(tmp_path.iterdir()) == [here]
+
+
+def test_an_output_may_end_in_dots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "raw" / "old").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    with build_folder(Path("raw/old/..")) as workspace:
+        (workspace.files / "a.txt").write_text("text")
+    assert [path.name for path in tmp_path.rglob("*")] == ["raw", "a.txt"]
 
 
 def test_the_embedded_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -219,6 +219,37 @@ def test_a_web_page_is_no_data(server: Server, tmp_path: Path, page: Resource) -
     assert not (tmp_path / "in" / "file.txt").exists()
 
 
+@pytest.mark.parametrize("endpoint", ["http://[bad", "huggingface.co", "://"])
+def test_a_bad_endpoint_is_said(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", endpoint)
+    with pytest.raises(RefusedError, match="HF_ENDPOINT is no address"):
+        hub_url("a/b", "0" * 40, "file")
+
+
+@pytest.mark.parametrize("endpoint", ["", " ", "https://huggingface.co/\n"])
+def test_an_empty_endpoint_is_the_hub(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", endpoint)
+    assert hub_url("a/b", "c", "file") == "https://huggingface.co/datasets/a/b/resolve/c/file"
+
+
+def test_a_redirect_to_no_address_is_refused(server: Server, tmp_path: Path) -> None:
+    server.resources["/file"] = Resource(location="http://[bad")
+    with pytest.raises(RefusedError, match="/file: bad redirect"):
+        fetch(server, tmp_path)
+
+
+@pytest.mark.parametrize("token", ["hf_\nsecret", "hf_secret€"])
+def test_a_malformed_token_is_said_and_not_shown(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", token)
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    with pytest.raises(RefusedError, match="fix HF_TOKEN") as caught:
+        fetch(server, tmp_path)
+    assert "secret" not in str(caught.value)
+    assert caught.value.__suppress_context__
+
+
 def test_nobody_listening(server: Server, tmp_path: Path) -> None:
     with Server() as gone:
         address = gone.url
@@ -252,7 +283,7 @@ def test_the_token_goes_to_the_hub_only_and_into_no_message(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    monkeypatch.setenv("HF_TOKEN", "hf_secret\n")
     monkeypatch.setenv("HF_ENDPOINT", server.url)
     path = f"/datasets/a/b/resolve/{'0' * 40}/file"
     url = hub_url("a/b", "0" * 40, "file")
