@@ -1,4 +1,4 @@
-"""Stage paper_null: a scorer that knows nothing, on several tasks (no tokenizer: noted so)."""
+"""Stage paper_null: a scorer that knows nothing (no tokenizer in the mirror: noted so)."""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -14,8 +14,9 @@ from pipeline.stage import Made, run_stage
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--scorer", required=True, help="uniform, unigram or bigram")
     parser.add_argument("--tasks", required=True, help="names, separated by commas")
-    parser.add_argument("--tokenizer", type=Path, help="folder or file")
-    parser.add_argument("--mirrored-tokenizer", type=Path, help="instead: a path in the mirror")
+    tokenizer = parser.add_mutually_exclusive_group(required=True)
+    tokenizer.add_argument("--tokenizer", type=Path, help="folder or file")
+    tokenizer.add_argument("--mirrored-tokenizer", type=Path, help="a path in the mirror")
     parser.add_argument("--data", type=Path, required=True, help="folder of the evaluation data")
     parser.add_argument("--tokens", type=Path, required=True, help="folder of the encoded corpus")
     parser.add_argument("--out", type=Path, required=True, help="results (JSON)")
@@ -25,13 +26,13 @@ def work(params: Params, options: Namespace) -> Made:
     mirror, tokenizer = mirror_folder(params.data.mirror), options.tokenizer
     if options.mirrored_tokenizer:
         tokenizer = (mirror or Path()) / options.mirrored_tokenizer
-    if tokenizer.exists():
+    if options.mirrored_tokenizer and not tokenizer.exists():
+        reason = f"no {options.mirrored_tokenizer} in a mirror (SLLAMA_DATA_MIRROR)"
+        write_json(options.out, {"status": "missing", "reason": reason})
+    else:
         named = {name: getattr(options, name) for name in ("scorer", "data", "tokens", "out")}
         named |= {"tasks": options.tasks.split(","), "protected": protected_folder()}
         run_evaluation(EvaluationRequest(config=params.evaluate, tokenizer=tokenizer, **named))
-    else:
-        reason = f"no {options.mirrored_tokenizer} in a mirror (SLLAMA_DATA_MIRROR)"
-        write_json(options.out, {"status": "missing", "reason": reason})
     return Made(options.out, {"scorer": options.scorer, **params.model_dump(include={"evaluate"})})
 
 

@@ -45,7 +45,8 @@ def write_tables(
     """Write tables.md, tables.html, a CSV and a LaTeX file a table, runs.csv, and each figure as
     SVG and PNG into `out`, and the means by variant to `metrics`; return Table 1 as text.
 
-    A selected run whose files are absent is `not run`; SllamaError where a file is malformed.
+    A selected run whose files are absent or do not fit its plan is `not run`; SllamaError where a
+    file is malformed.
     """
     inputs = read_inputs(settings, Folders(results, models, plan, tokens))
     tables = compose_tables(inputs)

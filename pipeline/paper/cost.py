@@ -1,11 +1,16 @@
 """What a run will cost, before it starts."""
 
 from pathlib import Path
+from typing import Any
 
 from pipeline.config import Params
 from pipeline.io import read_json
 from pipeline.paper.settings import load_settings
 from pipeline.provenance import describe_machine, provenance_path
+
+_DRIVER = Path("/proc/driver/nvidia/gpus")
+# The time of a run of fewer is all start-up.
+_FEWEST_STEPS = 10
 
 
 def describe_cost(run: str, params: Params, models: Path) -> str:
@@ -16,7 +21,10 @@ def describe_cost(run: str, params: Params, models: Path) -> str:
     tokens = train.steps * train.batch_size * train.sequence_length
     size = f"{run}: {train.steps:,} steps, {tokens:,} tokens"
     names = [f"{variant}-{seed}" for variant in selected.trained for seed in selected.seeds]
-    speeds = [speed for name in names if (speed := _speed(models / name)) is not None]
+    paths = [provenance_path(models / name) for name in names]
+    records = [read_json(path) for path in paths if path.is_file()]
+    here = describe_machine()["machine"]["processor"], _gpu()
+    speeds = [speed for record in records if (speed := _speed(record, here)) is not None]
     if not speeds:
         return (
             f"{size}; no run has finished here yet to tell the time: "
@@ -24,7 +32,7 @@ def describe_cost(run: str, params: Params, models: Path) -> str:
             "paper/data/tokens measures it"
         )
     slow, fast = (_minutes(tokens / speed) for speed in (min(speeds), max(speeds)))
-    left = len(names) - len(speeds)
+    left = len(names) - len(records)
     mean = _minutes(left * tokens * sum(1 / speed for speed in speeds) / len(speeds))
     return (
         f"{size}, {fast} to {slow} min of training as {len(speeds)} finished runs had it; "
@@ -32,15 +40,23 @@ def describe_cost(run: str, params: Params, models: Path) -> str:
     )
 
 
-def _speed(model: Path) -> float | None:
-    """Return the tokens a second of a finished run; None if it has none, or another machine's."""
-    path = provenance_path(model)
-    if not path.is_file():
+def _speed(record: dict[str, Any], here: tuple[str, str | None]) -> float | None:
+    """Return the tokens a second of a finished run; None if they tell nothing of a run here."""
+    machine = record.get("machine", {})
+    if (machine.get("processor"), machine.get("gpu")) != here:
         return None
-    record = read_json(path)
-    here = describe_machine()["machine"]["processor"]
-    speed = record.get("tokens_per_second")
-    return speed if speed and record.get("machine", {}).get("processor") == here else None
+    steps = record.get("section", {}).get("train", {}).get("steps", 0)
+    return record.get("tokens_per_second") if steps >= _FEWEST_STEPS else None
+
+
+def _gpu() -> str | None:
+    """Return the name of the first GPU, which torch gives too: the stage runs without torch."""
+    for path in sorted(_DRIVER.glob("*/information")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            key, _, value = line.partition(":")
+            if key == "Model":
+                return value.strip()
+    return None
 
 
 def _minutes(seconds: float) -> str:

@@ -1,6 +1,7 @@
 """What the runs left behind: exactly the files of the variants and seeds that are selected."""
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,7 +12,15 @@ import numpy as np
 from pydantic import ValidationError
 
 from pipeline.errors import SllamaError
-from pipeline.io import read_json, read_text, sha256_file
+from pipeline.io import read_json, read_text, read_yaml, sha256_file
+from pipeline.paper.recorded import (
+    corpus_facts,
+    differences,
+    heldout_facts,
+    scored_facts,
+    trained_facts,
+    wanted_facts,
+)
 from pipeline.paper.settings import Settings, Variant
 from pipeline.paper.statistics import Credits
 from pipeline.provenance import provenance_path
@@ -19,6 +28,7 @@ from pipeline.report.records import GroupScores, Missing, Record, TextScores, To
 
 Scores = GroupScores | TextScores | Missing
 R = TypeVar("R", bound=Record)
+_log = logging.getLogger(__name__)
 
 
 class TrainedMetrics(TrainMetrics):
@@ -89,20 +99,21 @@ class Inputs:
 
 
 def read_inputs(settings: Settings, folders: Folders) -> Inputs:
-    """Read the selected runs that are complete; SllamaError where a file is malformed."""
+    """Read the selected runs that are complete and of their plans, the others counting as not run;
+    SllamaError where a file is malformed.
+    """
     selected = settings.selected
     tokens = _record(Tokens, folders.tokens) if folders.tokens.is_file() else None
     runs: dict[str, list[Run]] = {}
     for variant in settings.variants:
         if variant.name in selected.evaluated:
-            found = (_read_run(settings, variant, seed, folders) for seed in selected.seeds)
+            found = (_read_run(settings, variant, seed, folders, tokens) for seed in selected.seeds)
             runs[variant.name] = [run for run in found if run is not None]
     names = [*selected.nulls, *(f"uniform_{name}" for name in selected.mirrored_tokenizers)]
-    nulls = {
-        name: _read_null(path)
-        for name in names
-        if (path := folders.results / "null" / f"{name}.json").is_file()
-    }
+    heldout = settings.profile.tasks["heldout"]
+    paths = {name: folders.results / "null" / f"{name}.json" for name in names}
+    read = {name: _read_null(path, heldout, tokens) for name, path in paths.items()}
+    nulls = {name: tasks for name, tasks in read.items() if tasks is not None}
     return Inputs(settings, tokens, runs, nulls)
 
 
@@ -132,7 +143,9 @@ def _credit(scores: list[float | None]) -> float:
     return 1 / finite.count(max(finite))
 
 
-def _read_run(settings: Settings, variant: Variant, seed: int, folders: Folders) -> Run | None:
+def _read_run(
+    settings: Settings, variant: Variant, seed: int, folders: Folders, tokens: Tokens | None
+) -> Run | None:
     name = f"{variant.name}-{seed}"
     trained = f"{settings.reference}-{seed}" if variant.reloaded else name
     evaluated = folders.results / "evaluate" / f"{name}.json"
@@ -141,7 +154,20 @@ def _read_run(settings: Settings, variant: Variant, seed: int, folders: Folders)
         return None
     train = _record(TrainedMetrics, metrics)
     results = read_json(evaluated)
-    record = provenance_path(folders.models / name)
+    plan, model = folders.plan / f"{trained}.yaml", folders.models / name
+    training = _read_record(folders.models / trained)
+    scored = scored_facts(results, settings.profile.tasks["heldout"])
+    found = corpus_facts(tokens) | trained_facts(train, training) | scored
+    if unlike := differences(found, wanted_facts(read_yaml(plan), tokens, model)):
+        # The record of the run before stays beside a model that comes out of DVC's cache.
+        _log.warning(
+            "%s counts as not run, for it does not fit %s (%s): run its stages, or remove the "
+            "record beside the model if DVC restored that",
+            name,
+            plan,
+            unlike,
+        )
+        return None
     curves = folders.results / "curves" / name
     return Run(
         variant=variant.name,
@@ -149,8 +175,8 @@ def _read_run(settings: Settings, variant: Variant, seed: int, folders: Folders)
         train=train,
         tasks=_read_tasks(results, evaluated),
         model_fingerprint=str(results["model"]["fingerprint"]),
-        config_fingerprint=sha256_file(folders.plan / f"{trained}.yaml"),
-        provenance=read_json(record) if record.is_file() else {},
+        config_fingerprint=sha256_file(plan),
+        provenance=_read_record(model),
         items=folders.results / "items" / f"{name}.jsonl",
         checkpoints={
             checkpoint: _read_tasks(read_json(path), path)
@@ -160,9 +186,22 @@ def _read_run(settings: Settings, variant: Variant, seed: int, folders: Folders)
     )
 
 
-def _read_null(path: Path) -> dict[str, Scores]:
+def _read_record(model: Path) -> dict[str, Any]:
+    path = provenance_path(model)
+    record: dict[str, Any] = read_json(path) if path.is_file() else {}
+    return record
+
+
+def _read_null(path: Path, heldout: str, tokens: Tokens | None) -> dict[str, Scores] | None:
+    if not path.is_file():
+        return None
     results = read_json(path)
-    return {} if results.get("status") == "missing" else _read_tasks(results, path)
+    if results.get("status") == "missing":
+        return {}
+    if unlike := differences(heldout_facts(results, heldout), corpus_facts(tokens)):
+        _log.warning("%s counts as not run: it is of another corpus (%s)", path, unlike)
+        return None
+    return _read_tasks(results, path)
 
 
 def _read_tasks(results: Mapping[str, Any], path: Path) -> dict[str, Scores]:

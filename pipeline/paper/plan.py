@@ -59,6 +59,8 @@ def write_plan(
     base["evaluate"]["null_scorers"] = []
     base["train"]["probe_every"] = 0
     files = {"data": parse_params(base, f"profile {settings.selected.profile}")}
+    # Where the files of the data were found changes no run.
+    base["data"]["mirror"] = None
     lines = []
     for seed in settings.selected.seeds:
         files[f"evaluate-{seed}"] = parse_params({**base, "seed": seed}, "evaluation")

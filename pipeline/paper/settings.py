@@ -106,12 +106,17 @@ class Settings(Section):
 
     @property
     def profile(self) -> Profile:
-        """The profile that is selected."""
+        """The profile that is selected; SllamaError if it is there no more."""
+        if self.selected.profile not in self.profiles:
+            raise self._stale(f"profile {self.selected.profile}")
         return self.profiles[self.selected.profile]
 
     def variant(self, name: str) -> Variant:
-        """Return a variant by its name."""
-        return next(variant for variant in self.variants if variant.name == name)
+        """Return a variant by its name; SllamaError if it is there no more."""
+        for variant in self.variants:
+            if variant.name == name:
+                return variant
+        raise self._stale(f"variant {name}")
 
     def select(self, profile: str) -> Selection:
         """Return what has to run under a profile; SllamaError if there is none of that name."""
@@ -134,6 +139,13 @@ class Settings(Section):
             curves=drawn if size.curves else [],
             nulls=size.nulls,
             mirrored_tokenizers=size.mirrored_tokenizers,
+        )
+
+    # Not in _names_fit: the selection is written anew by a program that reads these settings.
+    def _stale(self, gone: str) -> SllamaError:
+        known = "|".join(self.profiles)
+        return SllamaError(
+            f"no {gone} in the paper, but it is selected: run make paper PROFILE={known}"
         )
 
 

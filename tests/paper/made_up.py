@@ -21,6 +21,9 @@ RIGHT = {
 SELECTED_LISTS = (
     "seeds", "trained", "reloaded", "evaluated", "curves", "nulls", "mirrored_tokenizers",
 )  # fmt: skip
+ATTENTION = {"ours": "pwa", "peer": "mha"}
+TRAIN = {"steps": 2500, "batch_size": 10, "sequence_length": 100}
+CORPUS = {True: "babylm-standin", False: "babylm-strict-small"}
 TIED = 2  # of the items that are not right
 SCORES = {"right": [-1.0, -2.0], "tie": [-2.0, -2.0], "wrong": [-2.0, -1.0]}
 
@@ -102,10 +105,11 @@ def write_runs(root: Path, stand_in: bool = True) -> Folders:
             name = f"{variant}-{seed}"
             _write(folders.results / "evaluate" / f"{name}.json", _evaluation(variant, seed))
             _write_text(folders.results / "items" / f"{name}.jsonl", _items(variant, seed))
-            _write(folders.models / f"{name}.provenance.json", _provenance(seed))
+            _write(folders.models / f"{name}.provenance.json", _provenance(variant, seed))
             if variant != "damaged":
                 _write(folders.results / "train" / f"{name}.json", _training(variant))
-                _write_text(folders.plan / f"{name}.yaml", f"seed: {seed}\nmodel: {variant}\n")
+                data = {"source": CORPUS[stand_in]}
+                _write(folders.plan / f"{name}.yaml", {**_recipe(variant, seed), "data": data})
         curve = folders.results / "curves" / f"ours-{seed}" / "chck_1M.json"
         _write(curve, _evaluation("damaged", seed, bits=3.0))
     _write(folders.results / "null" / "uniform.json", _null())
@@ -176,20 +180,24 @@ def _blimp(variant: str, seed: int) -> dict[str, Any]:
 def _evaluation(variant: str, seed: int, bits: float = 2.0) -> dict[str, Any]:
     return {
         "model": {"fingerprint": f"{variant}{seed}".ljust(64, "0")},
+        "tokenizer": {"vocab_size": 2048},
         "tasks": {
             "blimp_filtered": _blimp(variant, seed),
             "ewok": {"status": "missing", "reason": "it is gated"},
-            "heldout": {"status": "ok", "bits_per_byte": bits + seed / 100, "perplexity": 9.0},
+            "heldout": _heldout(bits + seed / 100),
         },
     }
+
+
+def _heldout(bits: float) -> dict[str, Any]:
+    return {"status": "ok", "bits_per_byte": bits, "perplexity": 9.0, "bytes": 50}
 
 
 def _null() -> dict[str, Any]:
     paradigms = {name: _choice(0.5, 0.9194, 0.0806) for name in PARADIGMS}
     blimp = {"status": "ok", **_choice(0.5, 0.9194, 0.0806), "paradigms": paradigms}
-    heldout = {"status": "ok", "bits_per_byte": 4.0, "perplexity": 9.0}
     missing = {"status": "missing", "reason": "it is gated"}
-    return {"tasks": {"blimp_filtered": blimp, "ewok": missing, "heldout": heldout}}
+    return {"tasks": {"blimp_filtered": blimp, "ewok": missing, "heldout": _heldout(4.0)}}
 
 
 def _items(variant: str, seed: int) -> str:
@@ -208,7 +216,7 @@ def _training(variant: str) -> dict[str, Any]:
     return {
         "parameters": sum(components.values()),
         "parameters_by_component": components,
-        "steps": 3,
+        "steps": TRAIN["steps"],
         "tokens_seen": 2_500_000,
         "words_seen": 1_500_000,
         "passes": 0.5,
@@ -226,13 +234,20 @@ def _tokens(stand_in: bool) -> dict[str, Any]:
         "dtype": "uint16",
         "sources": ["a"],
         "stand_in": stand_in,
-        "source": "babylm-standin" if stand_in else "babylm-strict-small",
-        "splits": {"train": split},
+        "source": CORPUS[stand_in],
+        "splits": {"train": split, "test": {**split, "words": 0}},
     }
 
 
-def _provenance(seed: int) -> dict[str, Any]:
+def _recipe(variant: str, seed: int) -> dict[str, Any]:
+    return {"seed": seed, "model": {"attention": ATTENTION[variant]}, "train": TRAIN}
+
+
+def _provenance(variant: str, seed: int) -> dict[str, Any]:
+    # As paper_reload leaves it, which trains nothing.
+    section = {"seed": seed} if variant == "damaged" else _recipe(variant, seed)
     return {
+        "section": section,
         "commit": "0123456789abcdef",
         "dirty": seed == 2,
         "tokens_per_second": 1000 * seed,

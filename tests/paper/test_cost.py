@@ -11,12 +11,25 @@ from tests.paper.made_up import settings
 
 
 @pytest.fixture(autouse=True)
-def made_up_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def made_up_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(cost, "load_settings", settings)
+    monkeypatch.setattr(cost, "_DRIVER", tmp_path / "gpus")
 
 
-def finish(models: Path, name: str, speed: int, processor: str) -> None:
-    record = {"tokens_per_second": speed, "machine": {"processor": processor}}
+def finish(
+    models: Path,
+    name: str,
+    speed: int,
+    processor: str | None = None,
+    gpu: str | None = None,
+    steps: int = 3000,
+) -> None:
+    machine = {"processor": processor or describe_machine()["machine"]["processor"]}
+    record = {
+        "tokens_per_second": speed,
+        "machine": machine | ({"gpu": gpu} if gpu else {}),
+        "section": {"train": {"steps": steps}},
+    }
     (models / f"{name}.provenance.json").write_text(json.dumps(record))
 
 
@@ -30,14 +43,35 @@ def test_the_first_run_says_how_to_measure(tmp_path: Path) -> None:
 
 
 def test_finished_runs_of_this_machine_tell_the_time(tmp_path: Path) -> None:
-    here = describe_machine()["machine"]["processor"]
-    finish(tmp_path, "ours-1", 65_536, here)
-    finish(tmp_path, "ours-2", 32_768, here)
+    finish(tmp_path, "ours-1", 65_536)
+    finish(tmp_path, "ours-2", 32_768)
     assert "50.0 to 100.0 min of training as 2 finished runs" in line(tmp_path)
     assert "2 of 4 runs left, about 150.0 min" in line(tmp_path)
 
 
 def test_other_machines_and_other_variants_tell_nothing(tmp_path: Path) -> None:
     finish(tmp_path, "ours-1", 65_536, "some other processor")
-    finish(tmp_path, "stranger-1", 65_536, describe_machine()["machine"]["processor"])
+    finish(tmp_path, "stranger-1", 65_536)
     assert "no run has finished" in line(tmp_path)
+
+
+@pytest.mark.parametrize(("gpu", "minutes"), [(None, "100.0 to 100.0"), ("NVIDIA X", "0.5 to 0.5")])
+def test_runs_on_a_gpu_and_without_are_not_mixed(
+    tmp_path: Path, gpu: str | None, minutes: str
+) -> None:
+    if gpu:
+        information = tmp_path / "gpus" / "0000:01:00.0" / "information"
+        information.parent.mkdir(parents=True)
+        information.write_text(f"Model: \t\t {gpu}\nIRQ:   \t\t 18\n")
+    finish(tmp_path, "ours-1", 6_553_600, gpu="NVIDIA X")
+    finish(tmp_path, "ours-2", 32_768)
+    assert f"{minutes} min of training as 1 finished runs" in line(tmp_path)
+    assert "2 of 4 runs left" in line(tmp_path)
+
+
+def test_a_run_that_is_all_start_up_tells_no_time(tmp_path: Path) -> None:
+    finish(tmp_path, "ours-1", 700, steps=1)
+    assert "no run has finished" in line(tmp_path)
+    finish(tmp_path, "ours-2", 32_768)
+    assert "100.0 to 100.0 min of training as 1 finished runs" in line(tmp_path)
+    assert "2 of 4 runs left, about 200.0 min" in line(tmp_path)

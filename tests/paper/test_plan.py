@@ -52,6 +52,15 @@ def test_what_only_evaluation_reads_changes_no_training(tmp_path: Path) -> None:
     assert all(after[name] == before[name] for name in before if name[:4] in ("ours", "peer"))
 
 
+def test_where_the_data_lies_changes_no_run(tmp_path: Path) -> None:
+    before = plan(tmp_path / "before")
+    values = settings_values()
+    values["profiles"]["small"]["set"] = {"data": {"mirror": "/srv/mirror"}}
+    after = plan(tmp_path / "after", values)
+    assert load_params(tmp_path / "after" / "data.yaml").data.mirror == "/srv/mirror"
+    assert [name for name, text in after.items() if text != before[name]] == ["data"]
+
+
 def test_word_checkpoints_are_for_the_curves_alone(tmp_path: Path) -> None:
     plan(tmp_path)
     assert load_params(tmp_path / "ours-1.yaml").train.word_checkpoints

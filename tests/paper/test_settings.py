@@ -27,6 +27,19 @@ def test_an_unknown_profile_is_named_with_the_known_ones() -> None:
         settings().select("huge")
 
 
+def test_a_selection_of_what_is_gone_says_how_to_select_anew() -> None:
+    values = settings_values()
+    values["variants"][1]["name"] = "renamed"
+    values["selected"]["profile"] = "tiny"
+    stale = settings(values)
+    again = r"but it is selected: run make paper PROFILE=small\|large"
+    with pytest.raises(SllamaError, match=f"no variant peer in the paper, {again}"):
+        stale.variant("peer")
+    with pytest.raises(SllamaError, match=f"no profile tiny in the paper, {again}"):
+        _ = stale.profile
+    assert stale.select("small").trained == ["ours", "renamed"]
+
+
 def test_a_profile_has_to_run_the_reference() -> None:
     values = settings_values()
     values["variants"][0]["profiles"] = ["large"]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.config import load_params
+from pipeline.errors import SllamaError
 from stages import paper_benchmarks, paper_curve, paper_null, paper_plan, paper_report
 from tests.imports import ROOT
 from tests.paper.made_up import settings, write_runs
@@ -39,6 +40,16 @@ def test_a_tokenizer_that_no_mirror_has_is_noted(
     assert written["status"] == "missing"
     assert "tokenizers/llama/tokenizer.model" in written["reason"]
     assert str(tmp_path) not in written["reason"]
+
+
+def test_the_own_tokenizer_may_not_be_missing(tmp_path: Path) -> None:
+    given = {"scorer": "uniform", "tasks": "heldout", "data": tmp_path, "tokens": tmp_path}
+    out = tmp_path / "null.json"
+    with pytest.raises(SllamaError, match="no such tokenizer"):
+        run(paper_null, **given, tokenizer=tmp_path / "absent", out=out)
+    with pytest.raises(SystemExit):
+        run(paper_null, **given, out=out)
+    assert not out.exists()
 
 
 def test_a_run_without_checkpoints_has_an_empty_curve(tmp_path: Path) -> None:
