@@ -60,7 +60,10 @@ def read_words(data: Path, folder: str) -> dict[str, int]:
 
 
 def read_children(data: Path, folder: str) -> dict[str, float | None]:
-    """Return the age in months at which half of the children know each word."""
+    """Return the age in months at which half of the children know each word.
+
+    Of a word that is listed twice, the first row counts, as in the official pipeline.
+    """
     path = _file(data, folder, CHILDREN_FILE)
     ages: dict[str, float | None] = {}
     for number, row in enumerate(read_csv(path)):
@@ -71,7 +74,7 @@ def read_children(data: Path, folder: str) -> dict[str, float | None]:
             shares = [float(row[month] or "nan") for month in months]
         except ValueError as error:
             raise SllamaError(f"{path}, row {number}: {error}") from error
-        ages[row["word"]] = child_age([float(month) for month in months], shares)
+        ages.setdefault(row["word"], child_age([float(month) for month in months], shares))
     return ages
 
 

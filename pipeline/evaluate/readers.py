@@ -25,6 +25,13 @@ from pipeline.evaluate.items import (
 
 Reader = Callable[[Path, dict[str, Any]], Iterator[Item]]
 
+EYE_TRACKING = ("RTfirstfix", "RTfirstpass", "RTgopast", "RTrightbound")
+SELF_PACED = "self_paced_reading_time"
+READING_NUMBERS = (
+    *EYE_TRACKING, SELF_PACED, "Subtlex_log10", "length", "context_length", "prev_length"
+)  # fmt: skip
+_READING_COLUMNS = {"item", "word", "prev_item", "prev_word", *READING_NUMBERS}
+
 
 def minimal_pairs(data: Path, metadata: dict[str, Any]) -> Iterator[Item]:
     """Read BLiMP-like files: sentence_good against sentence_bad, one group per file.
@@ -159,12 +166,15 @@ def reading(data: Path, metadata: dict[str, Any]) -> Iterator[Item]:
     path = locate(data, metadata["folder"]) / "reading_data.csv"
     if not path.is_file():
         raise MissingDataError(f"{metadata['folder']}/{path.name} is not among the benchmark data")
-    for number, row in enumerate(read_csv(path)):
-        if not {"item", "word", "prev_item", "prev_word"} <= row.keys():
-            raise SllamaError(f"{path}: item, word, prev_item and prev_word are expected")
-        # One sentence begins with the word "None", which a CSV reader took for a missing value.
+    rows = list(read_csv(path))
+    missing = sorted(_READING_COLUMNS - rows[0].keys()) if rows else ["rows"]
+    if missing:
+        raise SllamaError(f"{path}: has no {', '.join(missing)}; fetch the released file again")
+    for number, row in enumerate(rows):
+        # One sentence begins with the word "None". CSV readers, the official one too, take it for
+        # a missing value: its second word has it back, its third has no word before.
         options = [(row["item"] or "None", f" {row['word']}")]
-        if row["prev_item"]:
+        if row["prev_item"] not in {"", "None"}:
             options.append((row["prev_item"], f" {row['prev_word']}"))
         yield Item(str(number), ("reading",), tuple(options), extra=dict(row))
 

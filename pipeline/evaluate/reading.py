@@ -1,15 +1,15 @@
 """Reading times: how much surprisal adds to a regression, as in the BabyLM pipelines."""
 
+import math
 from typing import Any
 
 import numpy as np
 
 from pipeline.evaluate.encoding import OptionEncoder
+from pipeline.evaluate.readers import EYE_TRACKING, READING_NUMBERS, SELF_PACED
 from pipeline.evaluate.results import finite_or_none
 from pipeline.evaluate.task import ItemTask
 
-EYE_TRACKING = ("RTfirstfix", "RTfirstpass", "RTgopast", "RTrightbound")
-SELF_PACED = "self_paced_reading_time"
 _WORD = ("Subtlex_log10", "length", "context_length")
 _SPILLOVER = ("prev_length", "prev_pred")
 
@@ -41,7 +41,7 @@ class ReadingTask(ItemTask):
         import pandas as pd
 
         frame = pd.DataFrame([item.extra for item in self.documents])
-        columns = [*EYE_TRACKING, SELF_PACED, *_WORD, "prev_length"]
+        columns = list(READING_NUMBERS)
         frame[columns] = frame[columns].apply(pd.to_numeric, errors="coerce")
         scores = self.scores(values)
         frame["pred"] = [-row[0] for row in scores]
@@ -50,7 +50,10 @@ class ReadingTask(ItemTask):
 
 
 def gain(table: Any, measure: str, predictors: tuple[str, ...]) -> float:
-    """Return the gain in R2 from `pred` over the predictors and their pairwise products."""
+    """Return the gain in R2 from `pred` over the predictors and their pairwise products.
+
+    NaN if there are no rows, or if the predictors alone explain everything.
+    """
     import statsmodels.formula.api as smf
 
     rows = table[[measure, "pred", *predictors]].replace([np.inf, -np.inf], np.nan).dropna()
@@ -58,5 +61,7 @@ def gain(table: Any, measure: str, predictors: tuple[str, ...]) -> float:
         return float("nan")
     baseline = f"{measure} ~ ({' + '.join(predictors)}) ** 2"
     without = float(smf.ols(baseline, data=rows).fit().rsquared)
+    if math.isclose(without, 1):
+        return float("nan")
     with_surprisal = float(smf.ols(f"{baseline} + pred", data=rows).fit().rsquared)
     return (with_surprisal - without) / (1 - without)

@@ -10,19 +10,22 @@ import argparse
 import json
 import logging
 import math
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import numpy as np
+from scipy.special import expit
 
 from pipeline.errors import SllamaError
 from pipeline.evaluate.aoa_data import read_words, surprisal_records
 from pipeline.evaluate.catalog import describe
 from pipeline.evaluate.items import Item, MissingDataError, read_jsonl
 from pipeline.evaluate.readers import READERS
+from pipeline.evaluate.results import finite_or_none
 from pipeline.io import read_json, read_yaml, write_json
 from pipeline.seeding import derive_seed
 
@@ -73,13 +76,19 @@ PARTS: dict[Rules, dict[str, _Part]] = {
 
 
 def build_submission(
-    rules: Rules, items: list[Path], data: Path, fast: list[Path] | None = None, seed: int = 0
+    rules: Rules,
+    items: list[Path],
+    data: Path,
+    fast: list[Path] | None = None,
+    seed: int = 0,
+    protected: Path | None = None,
 ) -> dict[str, Any]:
     """Return the submission: {benchmark: {subtask: {"predictions": [{"id", "pred"}, ...]}}}.
 
     items: per-item files of the evaluate stage; fast: results files of the fast tasks, one per
-    checkpoint in the order of the checkpoints. A benchmark without scores is null. Raises
-    SllamaError if a benchmark does not have the number of predictions that the challenge expects.
+    checkpoint in the order of the checkpoints; protected: where EWoK lies, if not in `data`. A
+    benchmark without scores is null. Raises SllamaError if a benchmark does not have the number of
+    predictions that the challenge expects.
     Not made: the keys of GlobalPIQA, and the age-of-acquisition score beside its surprisals (2026).
     """
     scores = _read_scores(items)
@@ -89,7 +98,8 @@ def build_submission(
             _log.warning("%s: no scores of %s, left null", key, part.task)
             submission[key] = None
             continue
-        submission[key] = _predictions(rules, key, part, scores[part.task], data, seed)
+        found = scores[part.task]
+        submission[key] = _predictions(rules, key, part, found, data, protected, seed)
         _require_sizes(rules, key, submission[key])
     submission["glue"] = _glue(rules, scores)
     submission[SURPRISALS[rules]] = _surprisals(scores, data)
@@ -102,8 +112,26 @@ def _read_scores(files: list[Path]) -> dict[str, dict[str, list[float | None]]]:
     scores: dict[str, dict[str, list[float | None]]] = {}
     for path in files:
         for row in read_jsonl(path):
-            scores.setdefault(row["task"], {})[row["item"]] = row["scores"]
+            task, item, values = (row.get(key) for key in ("task", "item", "scores"))
+            if not (isinstance(task, str) and isinstance(item, str) and _are_scores(values)):
+                raise SllamaError(
+                    f"{path}: not what `stages.evaluate --items` writes; leave it out"
+                )
+            found = scores.setdefault(task, {})
+            if item in found:
+                raise SllamaError(
+                    f"{path}: item {item} of {task} was given before; give the items of one model"
+                )
+            found[item] = values
     return scores
+
+
+def _are_scores(values: Any) -> TypeGuard[list[float | None]]:
+    return (
+        isinstance(values, list)
+        and len(values) > 0
+        and all(value is None or isinstance(value, int | float) for value in values)
+    )
 
 
 def _predictions(
@@ -112,17 +140,21 @@ def _predictions(
     part: _Part,
     scores: dict[str, list[float | None]],
     data: Path,
+    protected: Path | None,
     seed: int,
 ) -> dict[str, Any]:
     metadata = describe(part.task).metadata
     subtasks: dict[str, Any] = {}
     try:
-        items = list(READERS[metadata["reader"]](data, metadata))
+        items = list(READERS[metadata["reader"]](data, metadata | {"protected": protected}))
     except MissingDataError as error:
         raise SllamaError(f"{part.task}: {error}; name the folder of its data (--data)") from error
     for item in items:
-        if item.identifier not in scores:
-            raise SllamaError(f"{part.task}: no score of item {item.identifier}; evaluate it again")
+        if len(scores.get(item.identifier, [])) != len(item.options):
+            raise SllamaError(
+                f"{part.task}: item {item.identifier} has not one score for each option; "
+                "evaluate it again"
+            )
         row = [-math.inf if score is None else score for score in scores[item.identifier]]
         subtask = key if key in {"wug_adj", "wug_past"} else "_".join(item.group)
         made = subtasks.setdefault(subtask, {"predictions": []})["predictions"]
@@ -134,15 +166,16 @@ def _prediction(
     rules: Rules, key: str, part: _Part, item: Item, scores: list[float], seed: int
 ) -> dict[str, Any]:
     if key == "reading":
-        before = -scores[1] if len(scores) > 1 else None
-        return {"id": int(item.identifier), "pred": -scores[0], "prev_pred": before}
+        surprisals = [finite_or_none(-score) for score in scores]
+        before = surprisals[1] if len(surprisals) > 1 else None
+        return {"id": int(item.identifier), "pred": surprisals[0], "prev_pred": before}
     best = np.flatnonzero(np.asarray(scores) == max(scores))
     # In 2025 the first of the best is taken; in 2026 a tie is broken at random.
     place = derive_seed(seed, "tie", item.identifier) % len(best) if rules == "2026" else 0
     made: dict[str, Any] = {"id": item.identifier, "pred": part.text(item, int(best[place]))}
     if key in {"wug_adj", "wug_past"}:
         made |= {"id": f"{key}_{item.identifier.rsplit('_', 1)[1]}"}
-        made |= {"prob": 1 / (1 + math.exp(scores[1] - scores[0]))}
+        made |= {"prob": finite_or_none(expit(scores[0] - scores[1]))}
     return made
 
 
@@ -200,7 +233,10 @@ def _fast_results(rules: Rules, files: list[Path]) -> dict[str, list[Any]]:
     made: dict[str, list[Any]] = {}
     parts = {key: part for key, part in PARTS[rules].items() if part.fast_task}
     for path in files:
-        tasks = read_json(path)["tasks"]
+        results = read_json(path)
+        tasks = results.get("tasks") if isinstance(results, dict) else None
+        if not isinstance(tasks, dict):
+            raise SllamaError(f"{path}: not the results of an evaluation (--fast); leave it out")
         for key, part in parts.items():
             result = tasks.get(part.fast_task, {"status": "missing"})
             made.setdefault(key, []).append(_fast_scores(key, result))
@@ -220,6 +256,12 @@ def _fast_scores(key: str, result: dict[str, Any]) -> dict[str, float] | None:
     }
 
 
+def _protected_folder() -> Path:
+    """Return what pipeline.data.protected returns, which nothing here may import."""
+    named = os.environ.get("SLLAMA_PROTECTED_DATA")
+    return Path(named) if named else Path.home() / ".cache" / "sllama" / "protected"
+
+
 def main(argv: list[str] | None = None) -> None:
     """Write one submission file."""
     parser = argparse.ArgumentParser(
@@ -231,12 +273,17 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--items", type=Path, nargs="+", required=True, help="per-item scores")
     parser.add_argument("--fast", type=Path, nargs="*", help="fast results, one per checkpoint")
     parser.add_argument("--data", type=Path, required=True, help="folder of the evaluation data")
+    parser.add_argument(
+        "--protected", type=Path, default=_protected_folder(), help="folder of protected data"
+    )
     parser.add_argument("--out", type=Path, required=True, help="the submission (JSON)")
     options = parser.parse_args(argv)
     try:
-        submission = build_submission(options.rules, options.items, options.data, options.fast)
+        submission = build_submission(
+            options.rules, options.items, options.data, options.fast, protected=options.protected
+        )
         write_json(options.out, submission)
-    except SllamaError as error:
+    except (SllamaError, OSError) as error:
         sys.exit(f"error: {error}")
     print(json.dumps({key: value is not None for key, value in submission.items()}))
 

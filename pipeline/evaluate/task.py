@@ -126,7 +126,7 @@ class ItemTask(LocalTask):
 
     def read(self) -> list[Item]:
         """Return the items of the benchmark that the metadata names."""
-        if "data" not in self.metadata:
+        if not self.metadata.get("data"):
             raise SllamaError(f"{self.task_name}: name the folder of benchmark data (--data)")
         reader = READERS[self.metadata["reader"]]
         return list(reader(Path(self.metadata["data"]), self.metadata))

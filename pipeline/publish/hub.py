@@ -1,12 +1,11 @@
 """A repository of the Hugging Face Hub: checkpoints as branches, the model on main."""
 
-import hashlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.data.transfer import git_blob
 from pipeline.errors import SllamaError
 from pipeline.progress import redact
 from pipeline.publish.plan import MAIN, Plan, PublishedFile, Revision
@@ -102,13 +101,7 @@ def _same(file: PublishedFile, entry: Any) -> bool:
         return False
     if entry.lfs is not None:
         return bool(entry.lfs.sha256 == file.sha256)
-    return bool(entry.blob_id == _git_blob(file.source))
-
-
-def _git_blob(path: Path) -> str:
-    """Return git's object id of a file's content, which the Hub states for small files."""
-    content = path.read_bytes()
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+    return bool(entry.blob_id == git_blob(file.source))
 
 
 @contextmanager

@@ -8,11 +8,8 @@ from pipeline.report.inputs import Inputs
 from pipeline.report.records import Scores
 from pipeline.report.scores import (
     MISSING,
-    judgement_scorers,
     model_name,
-    reading_scorers,
     scorers,
-    text_scorers,
 )
 
 COLUMNS = (
@@ -55,7 +52,7 @@ def render_csv(inputs: Inputs) -> str:
 
 def _rows(inputs: Inputs) -> Iterator[dict[str, object]]:
     for name, task in inputs.choice_tasks.items():
-        for scored in scorers(inputs, task):
+        for scored in scorers(inputs, task, task.null):
             if scored.scores is None:
                 yield _missing(name, scored.name, task.missing_null[scored.name].reason)
                 continue
@@ -64,7 +61,7 @@ def _rows(inputs: Inputs) -> Iterator[dict[str, object]]:
             for paradigm, scores in sorted(scored.scores.paradigms.items()):
                 yield {**head, "paradigm": paradigm, **_figures(scores)}
     for name, text in inputs.text_tasks.items():
-        for reader in text_scorers(inputs, text):
+        for reader in scorers(inputs, text, text.null):
             if reader.scores is None:
                 yield _missing(name, reader.name, text.missing_null[reader.name].reason)
                 continue
@@ -83,7 +80,7 @@ def _rows(inputs: Inputs) -> Iterator[dict[str, object]]:
 def _measures(inputs: Inputs) -> Iterator[dict[str, object]]:
     """One row for each correlation, gain and fine-tuned score; an undefined one has no value."""
     for name, judgement in inputs.judgement_tasks.items():
-        for judge in judgement_scorers(inputs, judgement):
+        for judge in scorers(inputs, judgement, judgement.null):
             if judge.scores is None:
                 yield _missing(name, judge.name, judgement.missing_null[judge.name].reason)
                 continue
@@ -91,7 +88,7 @@ def _measures(inputs: Inputs) -> Iterator[dict[str, object]]:
             ends = _ends(judge.scores.ci95)
             yield _measure(name, judge.name, "spearman", judge.scores.score, **figures, **ends)
     for name, reading in inputs.reading_tasks.items():
-        for reader in reading_scorers(inputs, reading):
+        for reader in scorers(inputs, reading, reading.null):
             if reader.scores is None:
                 yield _missing(name, reader.name, reading.missing_null[reader.name].reason)
                 continue

@@ -59,7 +59,7 @@ def _by_phenomenon(inputs: Inputs, name: str, task: ChoiceTask) -> str:
             [100 * mean_accuracy(scores.paradigms, members) for members in groups.values()],
             [None] * len(groups),
         )
-        for scored in scorers(inputs, task)
+        for scored in scorers(inputs, task, task.null)
         if (scores := scored.scores)
     ]
     labels = [f"{group} ({len(members)})" for group, members in groups.items()]
@@ -75,7 +75,7 @@ def _by_paradigm(inputs: Inputs, name: str, task: ChoiceTask) -> str:
             [100 * scores.paradigms[label].accuracy for label in labels],
             [scores.paradigms[label].ci95 for label in labels],
         )
-        for scored in scorers(inputs, task)
+        for scored in scorers(inputs, task, task.null)
         if (scores := scored.scores)
     ]
     return _dot_chart(labels, series, f"{name}-paradigms", f"{name}: accuracy by paradigm")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pipeline.report.inputs import Inputs
 from pipeline.report.numbers import count, fixed, interval, percent
 from pipeline.report.records import FinetuneTask
-from pipeline.report.scores import MISSING, judgement_scorers, model_name, reading_scorers
+from pipeline.report.scores import MISSING, model_name, scorers
 from pipeline.report.tables import Row, Table
 
 UNDEFINED = "undefined"
@@ -45,7 +45,7 @@ def measure_table(inputs: Inputs) -> Table | None:
 
 def _judgement_rows(inputs: Inputs) -> Iterator[Row]:
     for name, task in inputs.judgement_tasks.items():
-        for scored in judgement_scorers(inputs, task):
+        for scored in scorers(inputs, task, task.null):
             scores = scored.scores
             if scores is None:
                 yield _missing(name, scored.name)
@@ -57,7 +57,7 @@ def _judgement_rows(inputs: Inputs) -> Iterator[Row]:
 
 def _reading_rows(inputs: Inputs) -> Iterator[Row]:
     for name, task in inputs.reading_tasks.items():
-        for scored in reading_scorers(inputs, task):
+        for scored in scorers(inputs, task, task.null):
             scores = scored.scores
             if scores is None:
                 yield _missing(name, scored.name)

@@ -8,14 +8,7 @@ from pipeline.report.catalogues import phenomenon_of_paradigm
 from pipeline.report.inputs import Inputs
 from pipeline.report.records import (
     ChoiceTask,
-    GroupScores,
-    JudgementScores,
-    JudgementTask,
-    ReadingScores,
-    ReadingTask,
     Scores,
-    TextScores,
-    TextTask,
 )
 
 MISSING = "missing"
@@ -37,32 +30,13 @@ def model_name(inputs: Inputs) -> str:
     return f"{title} (stand-in corpus)" if inputs.tokens.stand_in else title
 
 
-def scorers(inputs: Inputs, task: ChoiceTask) -> Iterator[Scored[GroupScores]]:
-    """The model, then the scorers that know nothing, in the order of the recipe."""
-    yield Scored(model_name(inputs), "model", task)
+def scorers(inputs: Inputs, model: S, null: Mapping[str, S]) -> Iterator[Scored[S]]:
+    """The model's scores on a task, then those of the scorers that know nothing, in the order of
+    the recipe.
+    """
+    yield Scored(model_name(inputs), "model", model)
     for name in inputs.params.evaluate.null_scorers:
-        yield Scored(name, "null", task.null.get(name))
-
-
-def text_scorers(inputs: Inputs, task: TextTask) -> Iterator[Scored[TextScores]]:
-    """The same for held-out text."""
-    yield Scored(model_name(inputs), "model", task)
-    for name in inputs.params.evaluate.null_scorers:
-        yield Scored(name, "null", task.null.get(name))
-
-
-def judgement_scorers(inputs: Inputs, task: JudgementTask) -> Iterator[Scored[JudgementScores]]:
-    """The same for judgements of made-up words."""
-    yield Scored(model_name(inputs), "model", task)
-    for name in inputs.params.evaluate.null_scorers:
-        yield Scored(name, "null", task.null.get(name))
-
-
-def reading_scorers(inputs: Inputs, task: ReadingTask) -> Iterator[Scored[ReadingScores]]:
-    """The same for reading times."""
-    yield Scored(model_name(inputs), "model", task)
-    for name in inputs.params.evaluate.null_scorers:
-        yield Scored(name, "null", task.null.get(name))
+        yield Scored(name, "null", null.get(name))
 
 
 def phenomena(task: ChoiceTask) -> dict[str, list[str]]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from pipeline.report.inputs import Inputs
 from pipeline.report.numbers import rounded
-from pipeline.report.scores import MISSING, scorers, text_scorers
+from pipeline.report.scores import MISSING, scorers
 
 _DIGITS = 6
 
@@ -33,7 +33,7 @@ def summarize(inputs: Inputs) -> dict[str, Any]:
             "tie_rate": _round(task.tie_rate),
             **{
                 scored.name: _round(scored.scores.accuracy) if scored.scores else None
-                for scored in scorers(inputs, task)
+                for scored in scorers(inputs, task, task.null)
                 if scored.kind == "null"
             },
         }
@@ -42,7 +42,7 @@ def summarize(inputs: Inputs) -> dict[str, Any]:
             "bits_per_byte": _round(text.bits_per_byte),
             **{
                 scored.name: _round(scored.scores.bits_per_byte) if scored.scores else None
-                for scored in text_scorers(inputs, text)
+                for scored in scorers(inputs, text, text.null)
                 if scored.kind == "null"
             },
         }

@@ -13,7 +13,6 @@ from pipeline.report.scores import (
     model_name,
     phenomena,
     scorers,
-    text_scorers,
 )
 
 RowKind = Literal["model", "null", "published", "missing", "total", "plain"]
@@ -53,7 +52,7 @@ def headline_table(inputs: Inputs) -> Table:
     rows = [
         _headline_row(name, scored)
         for name, task in inputs.choice_tasks.items()
-        for scored in scorers(inputs, task)
+        for scored in scorers(inputs, task, task.null)
     ]
     rows += [_without_scores(name, model_name(inputs), 5) for name in inputs.missing_tasks]
     return Table(
@@ -114,7 +113,7 @@ def text_table(inputs: Inputs) -> Table:
     """Held-out text: bits per byte (comparable across tokenizers) and perplexity per token."""
     rows: list[Row] = []
     for name, task in inputs.text_tasks.items():
-        for scored in text_scorers(inputs, task):
+        for scored in scorers(inputs, task, task.null):
             if scored.scores is None:
                 rows.append(_without_scores(name, scored.name, 4))
                 continue

@@ -173,7 +173,8 @@ def _pairs(path: Path) -> Iterator[tuple[str, str]]:
         try:
             row = json.loads(line)
             good, bad = row["sentence_good"], row["sentence_bad"]
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            (good + bad).encode()  # JSON can hold half a character
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise SllamaError(
                 f"{path}, line {number}: not a minimal pair (sentence_good, sentence_bad)"
             ) from error

@@ -18,6 +18,7 @@ from pipeline.train.fingerprint import describe_environment, describe_run, run_n
 from pipeline.train.flops import measured_peak_flops
 from pipeline.train.loop import Run, fit
 from pipeline.train.metrics import training_metrics
+from pipeline.train.places import replaceable, require_tokenizer_of
 from pipeline.train.prepare import Prepared, prepare
 from pipeline.train.probe import Probe, load_probe
 from pipeline.train.process_group import joined
@@ -44,7 +45,8 @@ def train(
     return None.
 
     tokens, tokenizer: folders of the encode and tokenizer stages. model_out: a complete model
-    folder, with word-counted checkpoints below `checkpoints/` if the recipe asks for them.
+    folder, with word-counted checkpoints below `checkpoints/` if the recipe asks for them; a model
+    that lies there is replaced, anything else refused.
     metrics_out (JSON) and history_out (TSV) depend on recipe, data and machine type alone.
     A run that was interrupted goes on from its last checkpoint.
 
@@ -54,7 +56,9 @@ def train(
     with joined(params.train) as ranks:
         numerics = choose_numerics(params.train)
         with deterministic_kernels(params.train, numerics.device):
+            model_out = replaceable(model_out)
             prepared = prepare(params, tokens, numerics, ranks)
+            require_tokenizer_of(prepared.facts["vocab_size"], tokenizer)
             probe = _probe(params, prepared, tokenizer)
             store = _checkpoint_store(params, prepared, probe)
             with store.lock() if ranks.first else nullcontext():

@@ -12,7 +12,12 @@ from safetensors.torch import load_file, save_file
 
 from pipeline.errors import SllamaError
 from pipeline.evaluate.aoa import child_age, correlation, model_age, sigmoid
-from pipeline.evaluate.aoa_data import find_checkpoints, read_words, surprisal_records
+from pipeline.evaluate.aoa_data import (
+    find_checkpoints,
+    read_children,
+    read_words,
+    surprisal_records,
+)
 from pipeline.evaluate.aoa_run import run_aoa
 from pipeline.evaluate.items import MissingDataError
 from tests.evaluate.toys import make_config, make_model
@@ -154,6 +159,16 @@ def test_a_word_after_bos_is_what_is_scored(model: Path, tmp_path: Path) -> None
         logprobs = AutoModelForCausalLM.from_pretrained(folder)(ids).logits.log_softmax(-1)
     expected = logprobs[0, :-1].gather(1, ids[0, 1:, None]).sum()
     assert row["scores"][0] == pytest.approx(float(expected), abs=1e-4)
+
+
+def test_of_a_word_listed_twice_the_first_row_counts(tmp_path: Path) -> None:
+    write_words(tmp_path)
+    write_children(tmp_path)
+    ages = read_children(tmp_path, METADATA["folder"])
+    path = tmp_path / "aoa" / "cdi_human.csv"
+    path.write_text(path.read_text() + "dog," + ",".join(["0.1"] * 15) + "\n")
+    assert ages["dog"] is not None
+    assert read_children(tmp_path, METADATA["folder"]) == ages
 
 
 @pytest.mark.parametrize("listed", [[], {"dog": 3}, {"dog": []}])

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,10 @@ def test_gain_of_a_constant_is_nothing() -> None:
     table = make_table(0.0)
     table["pred"] = 3.0
     assert gain(table, "RT", tuple(COLUMNS)) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_gain_over_predictors_that_explain_everything_is_undefined() -> None:
+    assert math.isnan(gain(make_table(0.0).head(2), "RT", tuple(COLUMNS)))
 
 
 def test_reading_puts_both_regressions_together(tmp_path: Path) -> None:

@@ -89,6 +89,11 @@ def test_counts_are_those_of_the_challenge(data: Path, task: str, items: int, gr
     assert len({item.identifier for item in read}) == items
 
 
+def test_as_many_words_have_a_word_before_as_in_the_official_pipeline(data: Path) -> None:
+    read = list(READERS["reading"](data, describe("reading").metadata))
+    assert sum(len(item.options) == 2 for item in read) == 1520
+
+
 @pytest.mark.parametrize(
     ("task", "train", "valid"),
     [

@@ -12,7 +12,8 @@ from pipeline.evaluate.catalog import describe, known_tasks
 from pipeline.evaluate.finetune.metrics import METRICS
 from pipeline.evaluate.finetune.recipe import recipe_of
 from pipeline.evaluate.items import Item, MissingDataError, locate
-from pipeline.evaluate.readers import READERS
+from pipeline.evaluate.readers import READERS, READING_NUMBERS
+from pipeline.evaluate.task import ItemTask
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
@@ -134,14 +135,48 @@ def test_comps_puts_one_property_after_two_prefixes(tmp_path: Path) -> None:
     assert item.identifier == "wugs_dist_in_between_0"
 
 
-def test_the_word_none_is_a_context_and_a_missing_word_before_is_none(tmp_path: Path) -> None:
-    path = tmp_path / "reading" / "reading_data.csv"
+def write_reading(data: Path, columns: list[str], rows: list[list[str]]) -> None:
+    path = data / "reading" / "reading_data.csv"
     path.parent.mkdir()
-    header = "item,word,prev_item,prev_word\n"
-    path.write_text(header + "Arthur placed,the,Arthur,placed\n,of,,\n", encoding="utf-8")
-    first, second = read("reading", tmp_path)
+    lines = [",".join(cells) for cells in (columns, *rows)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+READING = [*READING_NUMBERS, "item", "word", "prev_item", "prev_word"]
+FIGURES = ["1"] * len(READING_NUMBERS)
+
+
+def test_the_word_none_is_a_context_but_no_word_before(tmp_path: Path) -> None:
+    rows = [
+        ["Arthur placed", "the", "Arthur", "placed"],
+        ["", "of", "", ""],
+        ["None of", "the", "None", "of"],
+    ]
+    write_reading(tmp_path, READING, [[*FIGURES, *row] for row in rows])
+    first, second, third = read("reading", tmp_path)
     assert first.options == (("Arthur placed", " the"), ("Arthur", " placed"))
     assert second.options == (("None", " of"),)
+    assert third.options == (("None of", " the"),)
+
+
+def test_reading_times_that_lack_a_column_are_refused(tmp_path: Path) -> None:
+    rows = [[*FIGURES[1:], "A", "b", "", ""]]
+    write_reading(tmp_path, READING[1:], rows)
+    with pytest.raises(SllamaError, match=r"reading_data\.csv: has no RTfirstfix; fetch"):
+        read("reading", tmp_path)
+
+
+def test_reading_times_without_rows_are_refused(tmp_path: Path) -> None:
+    write_reading(tmp_path, READING, [])
+    with pytest.raises(SllamaError, match=r"reading_data\.csv: has no rows"):
+        read("reading", tmp_path)
+
+
+@pytest.mark.parametrize("metadata", [{}, {"data": None}])
+def test_a_forgotten_folder_of_data_is_asked_for(metadata: dict[str, Any]) -> None:
+    config = {"task": "comps", "metadata": {**describe("comps").metadata, **metadata}}
+    with pytest.raises(SllamaError, match="comps: name the folder of benchmark data"):
+        ItemTask(config)
 
 
 @pytest.mark.parametrize("row", [{"sentences": "one", "ratio": 0.5}, {"sentences": "a\tb"}])

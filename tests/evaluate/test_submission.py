@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
+from pipeline.data.protected import PROTECTED_VARIABLE, protected_folder
 from pipeline.errors import SllamaError
 from pipeline.evaluate import submission
-from pipeline.evaluate.submission import PARTS, build_submission
+from pipeline.evaluate.readers import READING_NUMBERS
+from pipeline.evaluate.submission import PARTS, build_submission, main
 from pipeline.io import read_yaml
 
 PAIRS = [{"sentence_good": "A.", "sentence_bad": "B."}] * 3
@@ -115,6 +117,84 @@ def test_missing_items_and_wrong_counts_are_refused(data: Path) -> None:
     write_lines(data / "full_eval" / "blimp_filtered" / "island.jsonl", PAIRS[:1])
     with pytest.raises(SllamaError, match="expects other numbers"):
         build_submission("2025", [items], data)
+
+
+def test_scores_of_two_models_are_not_mixed(data: Path) -> None:
+    lines = score_lines("blimp_filtered", SCORES)
+    files = [write_lines(data / f"{name}.jsonl", lines) for name in ("one", "two")]
+    with pytest.raises(SllamaError, match=r"two\.jsonl: item island_0 of blimp_filtered"):
+        build_submission("2025", files, data)
+
+
+@pytest.mark.parametrize("scores", [None, [], ["a"], 3, [-1.0]])
+def test_files_that_hold_no_scores_are_named(data: Path, scores: Any) -> None:
+    row = {"task": "blimp_filtered", "item": "island_0", "scores": scores}
+    items = write_lines(data / "other.jsonl", [row])
+    with pytest.raises(SllamaError, match=r"other\.jsonl: not what|island_0 has not one score"):
+        build_submission("2025", [items], data)
+
+
+@pytest.mark.parametrize("text", ['{"rows": []}', "[1]", '{"tasks": []}'])
+def test_a_fast_file_that_holds_no_results_is_named(data: Path, text: str) -> None:
+    items = write_lines(data / "items.jsonl", score_lines("blimp_filtered", SCORES))
+    fast = data / "fast.json"
+    fast.write_text(text)
+    with pytest.raises(SllamaError, match=r"fast\.json: not the results of an evaluation"):
+        build_submission("2025", [items], data, [fast])
+
+
+@pytest.mark.parametrize(
+    ("scores", "probability"),
+    [([-900.0, -1.0], 0.0), ([-1.0, -900.0], 1.0), ([None, -1.0], 0.0), ([None, None], None)],
+)
+def test_a_probability_is_there_however_far_apart_the_scores(
+    data: Path, scores: list[float | None], probability: float | None
+) -> None:
+    lines = score_lines("wug_past", {"wug_past_tense_0": scores})
+    items = write_lines(data / "items.jsonl", lines)
+    (made,) = build_submission("2025", [items], data)["wug_past"]["wug_past"]["predictions"]
+    assert made["prob"] == pytest.approx(probability)
+
+
+def test_a_reading_score_that_is_not_finite_is_null(data: Path) -> None:
+    names = [*READING_NUMBERS, "item", "word", "prev_item", "prev_word"]
+    figures = "1," * len(READING_NUMBERS)
+    table = data / "reading" / "reading_data.csv"
+    table.parent.mkdir()
+    table.write_text(f"{','.join(names)}\n{figures}A,b,,\n{figures}A b,c,A,b\n")
+    Path(submission.SIZES).write_text(json.dumps({"2025": {"reading": {"reading": 2}}}))
+    items = write_lines(
+        data / "items.jsonl", score_lines("reading", {"0": [None], "1": [-2.0, None]})
+    )
+    out = data / "out.json"
+    main(["--rules=2025", "--items", str(items), f"--data={data}", f"--out={out}"])
+    assert json.loads(out.read_text())["reading"]["reading"]["predictions"] == [
+        {"id": 0, "pred": None, "prev_pred": None},
+        {"id": 1, "pred": 2.0, "prev_pred": None},
+    ]
+
+
+def test_a_file_that_cannot_be_written_is_named(data: Path) -> None:
+    items = write_lines(data / "items.jsonl", score_lines("blimp_filtered", SCORES))
+    arguments = ["--rules=2025", "--items", str(items), f"--data={data}"]
+    with pytest.raises(SystemExit, match=r"error: .*items\.jsonl"):
+        main([*arguments, f"--out={items / 'below.json'}"])
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_ewok_is_found_in_the_folder_of_protected_data(
+    data: Path, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    monkeypatch.setenv("HOME", str(data / "home"))
+    monkeypatch.setenv(PROTECTED_VARIABLE, str(data / "elsewhere") if named else "")
+    row = {"Context1": "C1.", "Context2": "C2.", "Target1": "T1.", "Target2": "T2."}
+    write_lines(protected_folder() / "full_eval" / "ewok_filtered" / "social.jsonl", [row])
+    Path(submission.SIZES).write_text(json.dumps({"2025": {"ewok": {"social": 1}}}))
+    items = write_lines(data / "items.jsonl", score_lines("ewok", {"social_0": [-2.0, -1.0]}))
+    out = data / "out.json"
+    main(["--rules=2025", "--items", str(items), f"--data={data}", f"--out={out}"])
+    predictions = [{"id": "social_0", "pred": " T2."}]
+    assert json.loads(out.read_text())["ewok"] == {"social": {"predictions": predictions}}
 
 
 def test_fast_results_come_in_the_order_of_the_checkpoints(data: Path) -> None:

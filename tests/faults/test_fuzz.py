@@ -15,7 +15,7 @@ from pipeline.config import load_params, parse_params
 from pipeline.errors import SllamaError
 from pipeline.evaluate.catalog import TASKS, parse_task
 from pipeline.evaluate.items import MissingDataError
-from pipeline.evaluate.readers import READERS
+from pipeline.evaluate.readers import READERS, READING_NUMBERS
 from pipeline.io import read_yaml
 from tests.faults.effort import INPUTS
 from tests.imports import ROOT
@@ -140,8 +140,9 @@ KEYS = {
     "entity_tracking": ["input_prefix", "options", "numops"],
     "comps": ["property_phrase", "prefix_acceptable", "prefix_unacceptable"],
     "wug": ["sentences", "ratio"],
-    "reading": ["item", "word", "prev_item", "prev_word"],
+    "reading": ["item", "word", "prev_item", "prev_word", *READING_NUMBERS],
 }
+HEADER = ",".join(KEYS["reading"]) + "\n"
 SETTINGS = {"folder": "data", "compare": "targets", "drop_nothing": True}
 # Half a character, which JSON can hold and UTF-8 cannot.
 TEXTS = st.text(min_size=1, max_size=8) | st.sampled_from(["a\tb", "\ud800", "nothing"])
@@ -169,7 +170,7 @@ def test_no_data_end_in_a_traceback(reader: str, data: st.DataObject) -> None:
         folder = Path(name) / "data"
         folder.mkdir()
         file = "reading_data.csv" if reader == "reading" else "fuzzed.jsonl"
-        header = "item,word,prev_item,prev_word\n" if reader == "reading" else ""
+        header = HEADER if reader == "reading" else ""
         (folder / file).write_bytes((header + text).encode("utf-8", "surrogatepass"))
         try:
             items = list(READERS[reader](Path(name), SETTINGS))
@@ -227,7 +228,7 @@ WRONG = {
 def test_values_of_the_wrong_kind_are_named(tmp_path: Path, reader: str) -> None:
     (tmp_path / "data").mkdir()
     if reader == "reading":
-        text, file = f"item,word,prev_item,prev_word\n{WRONG[reader]}\n", "reading_data.csv"
+        text, file = f"{HEADER}{WRONG[reader]}\n", "reading_data.csv"
     else:
         text, file = WRONG[reader], "fuzzed.jsonl"
     (tmp_path / "data" / file).write_text(text)

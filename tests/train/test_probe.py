@@ -232,6 +232,7 @@ def test_a_score_that_is_not_finite_is_an_error(pairs: Path, inputs: Path) -> No
         ("{", r"p\.jsonl, line 1: not a minimal pair"),
         ('{"sentence_good": "a"}', "line 1: not a minimal pair"),
         ("[1]", "line 1: not a minimal pair"),
+        ('{"sentence_good": "\\ud800", "sentence_bad": "b"}', "line 1: not a minimal pair"),
         ('\n{"sentence_good": "a", "sentence_bad": " "}', "line 2: a sentence is empty"),
     ],
 )
