@@ -85,6 +85,18 @@ def _waiting_child(number: int, ready: Path, done: Path) -> str:
     )
 
 
+def _launch_waiting_child(number: int, folder: Path) -> "subprocess.Popen[bytes]":
+    """Start the launcher with such a program, which is ready when this returns."""
+    child = _waiting_child(number, folder / "ready", folder / "done")
+    launcher = (
+        "import sys; from pipeline.signals import run_forwarding_signals\n"
+        f"sys.exit(run_forwarding_signals([sys.executable, '-c', {child!r}]))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", launcher], cwd=ROOT)
+    _await(folder / "ready")
+    return process
+
+
 def _await(path: Path) -> None:
     deadline = time.monotonic() + 20
     while not path.exists():
@@ -96,13 +108,7 @@ def _await(path: Path) -> None:
 def test_signals_reach_the_stage_and_leave_no_orphan(
     number: signal.Signals, tmp_path: Path
 ) -> None:
-    child = _waiting_child(number, tmp_path / "ready", tmp_path / "done")
-    parent = (
-        "import sys; from pipeline.signals import run_forwarding_signals\n"
-        f"sys.exit(run_forwarding_signals([sys.executable, '-c', {child!r}]))"
-    )
-    process = subprocess.Popen([sys.executable, "-c", parent], cwd=ROOT)
-    _await(tmp_path / "ready")
+    process = _launch_waiting_child(number, tmp_path)
     process.send_signal(number)
     assert process.wait(timeout=20) == 42
 
@@ -126,13 +132,7 @@ def test_a_stage_hears_of_it_when_the_launchers_parent_is_killed(tmp_path: Path)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGQUIT])
 def test_a_stage_does_not_outlive_the_launcher(number: signal.Signals, tmp_path: Path) -> None:
     heard = signal.SIGTERM if number == signal.SIGKILL else number
-    child = _waiting_child(heard, tmp_path / "ready", tmp_path / "done")
-    launcher = (
-        "import sys; from pipeline.signals import run_forwarding_signals\n"
-        f"run_forwarding_signals([sys.executable, '-c', {child!r}])"
-    )
-    process = subprocess.Popen([sys.executable, "-c", launcher], cwd=ROOT)
-    _await(tmp_path / "ready")
+    process = _launch_waiting_child(heard, tmp_path)
     process.send_signal(number)
     process.wait()
     _await(tmp_path / "done")

@@ -1,6 +1,7 @@
 """Several processes: the steps of one, at any number; what they do when one of them is lost."""
 
 import json
+import os
 import signal
 import time
 from pathlib import Path
@@ -131,12 +132,12 @@ def test_a_run_goes_on_with_another_number_of_processes(
     workplace: Workplace, checkpoints: Path
 ) -> None:
     workplace.train(LONG, "whole")
-    for processes in (2, 1):
+    for processes, number in ((2, signal.SIGTERM), (1, signal.SIGINT)):
         before = newest(checkpoints)
         run = start_together(workplace, "resumed", LONG, processes)
         wait_for(lambda before=before: newest(checkpoints) > before)
         # To one of them only: the others hear of it, and all stop after the same step.
-        run[-1].terminate()
+        os.kill(run[-1].pid or 0, number)
         for process in run:
             process.join()
             assert process.exitcode != 0
