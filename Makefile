@@ -104,7 +104,7 @@ repro: install ## dvc repro; RECIPE=name first writes that recipe into params.ya
 	@$(if $(RECIPE),python -m pipeline.recipes $(RECIPE) --write)
 	@dvc repro
 
-paper: install ## the paper's tables; PROFILE=smoke (toy size, in a clone of its own), cpu, standin or full
+paper: install ## the paper's tables; PROFILE=smoke (toy size, in a clone of its own), cpu, choices, standin or full
 ifeq ($(PROFILE),smoke)
 	@test -d $(PAPER_SMOKE)/.git || git clone --quiet . $(PAPER_SMOKE)
 	@git -C $(PAPER_SMOKE) fetch --quiet origin HEAD && git -C $(PAPER_SMOKE) reset --quiet --hard FETCH_HEAD

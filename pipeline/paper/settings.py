@@ -22,7 +22,7 @@ Labels = Annotated[
 
 
 class Profile(Section):
-    """One size of the whole: smoke, cpu, standin, full."""
+    """One size of the whole: smoke, cpu, choices, standin, full."""
 
     about: str = Field(min_length=1, description="what it is, for a reader of the tables")
     recipe: str | None = Field(description="a file of recipes/, laid on params.yaml; null: none")

@@ -77,7 +77,7 @@ def test_a_profile_needs_pairs_and_text() -> None:
 def test_the_shipped_file_selects_what_its_profile_says() -> None:
     shipped = load_settings(SHIPPED)
     assert shipped.selected == shipped.select(shipped.selected.profile)
-    assert set(shipped.profiles) == {"smoke", "cpu", "standin", "full"}
+    assert set(shipped.profiles) == {"smoke", "cpu", "choices", "standin", "full"}
 
 
 def test_the_shipped_tasks_exist_and_put_the_right_option_first() -> None:
@@ -90,8 +90,14 @@ def test_full_runs_every_row() -> None:
     assert shipped.select("full").evaluated == [variant.name for variant in shipped.variants]
 
 
-def test_every_profile_runs_the_rows_of_table_1_but_one() -> None:
+def test_every_profile_but_choices_runs_the_rows_of_table_1_but_one() -> None:
     shipped = load_settings(SHIPPED)
     wanted = {v.name for v in shipped.variants if "headline" in v.tables} - {"sllama_tied"}
-    for profile in shipped.profiles:
+    for profile in set(shipped.profiles) - {"choices"}:
         assert wanted <= set(shipped.select(profile).trained)
+
+
+def test_choices_runs_table_3_up_to_width_128() -> None:
+    shipped = load_settings(SHIPPED)
+    wanted = {v.name for v in shipped.variants if "choices" in v.tables}
+    assert set(shipped.select("choices").trained) == wanted - {"width_256", "width_256_tied"}
