@@ -161,6 +161,23 @@ def model_fingerprint(model: Path) -> str:
     return fingerprint_of([model / "config.json", *sorted(model.glob("*.safetensors"))])
 
 
+def replaceable_folder(folder: Path, mark: str) -> Path:
+    """Return the absolute path of a folder that an output may take the place of.
+
+    mark: a file that every output of that kind has. SllamaError: a file is in the way, the process
+    works in the folder, or something else lies in it.
+    """
+    whole = folder.resolve()
+    # "." would cost the user all that lies here.
+    if Path.cwd().is_relative_to(whole):
+        raise SllamaError(f"{folder}: would replace the folder you work in; name another")
+    if whole.exists() and not whole.is_dir():
+        raise SllamaError(f"{folder}: in the way; the output is a folder")
+    if whole.exists() and any(whole.iterdir()) and not (whole / mark).is_file():
+        raise SllamaError(f"{folder}: holds something else, {mark} is not in it; name another")
+    return whole
+
+
 def require_free_space(folder: Path, needed_bytes: int) -> None:
     """Raise SllamaError unless the file system of `folder` has `needed_bytes` free."""
     existing = folder

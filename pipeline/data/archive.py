@@ -1,5 +1,6 @@
 """Unpacking archives that nobody vouches for: nothing outside the folder, nothing endless."""
 
+import errno
 import gzip
 import lzma
 import shutil
@@ -50,7 +51,7 @@ def unpack(
         )
     except BaseException as error:
         shutil.rmtree(target)
-        if isinstance(error, _DAMAGE):
+        if isinstance(error, _DAMAGE) or _before_the_beginning(error):
             raise SllamaError(f"{archive}: damaged archive ({_first_line(error)})") from error
         raise
 
@@ -68,6 +69,11 @@ _DAMAGE = (
     RuntimeError,  # a compression that zipfile does not know, nesting without end
     struct.error,
 )
+
+
+def _before_the_beginning(error: BaseException) -> bool:
+    """Tell whether a damaged directory sent zipfile to a place before the file's first byte."""
+    return isinstance(error, OSError) and error.errno == errno.EINVAL
 
 
 def _write_all(

@@ -11,6 +11,7 @@ from pipeline.data.catalog import Catalog, Source, load_catalog
 from pipeline.data.demo import write_pairs
 from pipeline.data.protected import protected_folder
 from pipeline.data.sources import (
+    MANIFEST,
     MIRROR_VARIABLE,
     UnavailableError,
     Workspace,
@@ -23,7 +24,6 @@ from pipeline.io import sha256_file, write_json
 
 _log = logging.getLogger(__name__)
 
-MANIFEST = "manifest.json"
 # Neither mirror nor network is a dependency of the stage: DVC keeps what was missing.
 _ONCE_IT_IS_THERE = "once it is there: dvc repro -s -f benchmarks@<task>, then dvc repro"
 

@@ -11,6 +11,7 @@ from pipeline.config import DataConfig
 from pipeline.data.catalog import Catalog, Source, load_catalog
 from pipeline.data.demo import write_corpus
 from pipeline.data.sources import (
+    MANIFEST,
     MIRROR_VARIABLE,
     UnavailableError,
     build_folder,
@@ -23,7 +24,6 @@ from pipeline.io import require_free_space, sha256_file, write_json
 
 _log = logging.getLogger(__name__)
 
-MANIFEST = "manifest.json"
 _CHUNK_BYTES = 1 << 20
 _DEMO_BYTES = 20 << 20
 # Counters differ in what they take for a word by far less than this.

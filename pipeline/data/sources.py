@@ -21,11 +21,12 @@ from pipeline.data.transfer import (
     hub_url,
 )
 from pipeline.errors import SllamaError
-from pipeline.io import atomic_path, require_free_space
+from pipeline.io import atomic_path, replaceable_folder, require_free_space
 
 _log = logging.getLogger(__name__)
 
 MIRROR_VARIABLE = "SLLAMA_DATA_MIRROR"
+MANIFEST = "manifest.json"
 _JOIN = b"\n\n"
 _SPARE_BYTES = 10 << 20
 
@@ -47,17 +48,12 @@ def build_folder(out: Path) -> Iterator[Workspace]:
     """Yield a workspace whose `files` takes the place of the folder `out` when the block succeeds.
 
     On an exception `out` stays as it was and what was downloaded waits for the next attempt in
-    `.<out>.partial`. SllamaError if another process is building the same folder, or if the
-    process works in it.
+    `.<out>.partial`. SllamaError if another process is building the same folder, or if it holds
+    something else than such an output, which has a manifest.
     """
-    if out.is_symlink() or (out.exists() and not out.is_dir()):
+    if out.is_symlink():
         raise SllamaError(f"{out}: in the way; the output is a folder")
-    out = out.resolve()
-    # Replaced as a whole: "." would cost the user all that lies here.
-    if Path.cwd().is_relative_to(out):
-        raise SllamaError(
-            f"{out}: the output would replace the folder you work in; name a new folder in it"
-        )
+    out = replaceable_folder(out, MANIFEST)
     partial = out.with_name(f".{out.name}.partial")
     with _held(partial, out):
         yield from _build(partial, out)

@@ -14,6 +14,9 @@ from typing import Any, TypeGuard
 from pipeline.errors import SllamaError
 from pipeline.io import read_text
 
+MANIFEST = "manifest.json"
+"""What the benchmarks stage writes beside the data."""
+
 Option = tuple[str, str]
 """A context (may be empty) and the continuation that is scored after it."""
 
@@ -40,6 +43,15 @@ class MissingDataError(Exception):
     """
 
 
+def folder_of(task: str, data: Path) -> Path:
+    """Return where a task's data lies: in data/<task>, if the benchmarks stage made that, or data.
+
+    So the folder of all tasks (data/benchmarks) may be named as well as that of one.
+    """
+    own = data / task
+    return own if (own / MANIFEST).is_file() else data
+
+
 def locate(data: Path, relative: str) -> Path:
     """Return the folder or file `relative` in one of the layouts that `data` may have.
 
@@ -57,7 +69,7 @@ def locate(data: Path, relative: str) -> Path:
 
 def jsonl_files(folder: Path) -> list[Path]:
     """Return the *.jsonl files of a folder, sorted; MissingDataError if there are none."""
-    files = sorted(folder.glob("*.jsonl"))
+    files = sorted(folder.glob("[!.]*.jsonl"))
     if not files:
         raise MissingDataError(f"{folder.name} has no .jsonl files")
     return files
@@ -105,7 +117,7 @@ def read_archive(path: Path, password: str) -> Iterator[tuple[str, list[dict[str
                 if name.endswith(".jsonl"):
                     text = archive.read(name, pwd=password.encode()).decode("utf-8")
                     yield Path(name).stem, list(parse_jsonl(text, f"{path}:{name}"))
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, UnicodeDecodeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, UnicodeError, OSError) as error:
         raise SllamaError(f"{path}: the archive cannot be opened ({error})") from error
 
 

@@ -12,7 +12,7 @@ from pipeline.config import EvaluateConfig
 from pipeline.errors import SllamaError
 from pipeline.evaluate.catalog import TASKS, TaskDescription, describe
 from pipeline.evaluate.encoding import OptionEncoder, load_tokenizer
-from pipeline.evaluate.items import MissingDataError
+from pipeline.evaluate.items import MANIFEST, MissingDataError, folder_of
 from pipeline.evaluate.loading import describe_model, describe_tokenizer, load_model, load_null
 from pipeline.evaluate.results import Scores, fragile_items
 from pipeline.io import read_json, write_json, write_text
@@ -24,8 +24,6 @@ _log = logging.getLogger(__name__)
 # What scores may depend on. The results are hashed, so nothing that differs between two machines
 # with the same pins is among them; the provenance record has the rest.
 _SCORING_PACKAGES = ("torch", "transformers", "tokenizers", "lm_eval")
-_MANIFEST = "manifest.json"
-
 _COLLECTION_THRESHOLD = 200_000
 
 
@@ -92,14 +90,14 @@ def _rare_collections() -> Iterator[None]:
 
 def _why_missing(task: TaskDescription, data: Path | None, error: MissingDataError) -> str:
     """Return what the benchmarks stage noted when it could not fetch the source, else the error."""
-    if data is None or not (data / _MANIFEST).is_file():
+    if data is None or not (data / MANIFEST).is_file():
         return str(error)
     try:
-        entry = read_json(data / _MANIFEST)["sources"].get(task.source, {})
+        entry = read_json(data / MANIFEST)["sources"].get(task.source, {})
         return str(entry["reason"] if entry.get("status") == "missing" else error)
     except (KeyError, TypeError, AttributeError) as damage:
         raise SllamaError(
-            f"{data / _MANIFEST}: not a manifest of benchmarks; run the benchmarks stage"
+            f"{data / MANIFEST}: not a manifest of benchmarks; run the benchmarks stage"
         ) from damage
 
 
@@ -147,7 +145,7 @@ class _Run:
                     return self._samples(task)
             return self._compare(task.name)
         except MissingDataError as error:
-            reason = _why_missing(task, self.request.data, error)
+            reason = _why_missing(task, self._data(task.name), error)
             if not self.request.config.allow_missing:
                 raise SllamaError(f"{task.name}: {reason}; fetch it, or drop the task") from error
             _log.warning("%s is missing: %s", task.name, reason)
@@ -159,8 +157,11 @@ class _Run:
         from lm_eval.tasks import TaskManager
 
         logging.getLogger("lm_eval").setLevel(logging.ERROR)
-        names = ("data", "protected", "tokens")
-        metadata = {name: getattr(self.request, name) for name in names}
+        metadata = {
+            "data": self._data(task),
+            "protected": self.request.protected,
+            "tokens": self.request.tokens,
+        }
         manager = TaskManager(include_path=TASKS, include_defaults=False, metadata=metadata)
         loaded = manager.load([task])
         evaluate(self.scorer, loaded, bootstrap_iters=0, log_samples=False)
@@ -219,9 +220,13 @@ class _Run:
     def _model_and_data(self, task: TaskDescription) -> tuple[Path, Path]:
         if self.request.model is None:
             raise MissingDataError("a null scorer cannot be trained; the task needs a model")
-        if self.request.data is None:
+        data = self._data(task.name)
+        if data is None:
             raise SllamaError(f"{task.name}: name the folder of benchmark data (--data)")
-        return self.request.model, self.request.data
+        return self.request.model, data
+
+    def _data(self, task: str) -> Path | None:
+        return None if self.request.data is None else folder_of(task, self.request.data)
 
     def _seed(self, task: str) -> int:
         return derive_seed(self.request.seed, "evaluate", task)

@@ -23,7 +23,7 @@ from scipy.special import expit
 from pipeline.errors import SllamaError
 from pipeline.evaluate.aoa_data import read_words, surprisal_records
 from pipeline.evaluate.catalog import describe
-from pipeline.evaluate.items import Item, MissingDataError, read_jsonl
+from pipeline.evaluate.items import Item, MissingDataError, folder_of, read_jsonl
 from pipeline.evaluate.readers import READERS
 from pipeline.evaluate.results import finite_or_none
 from pipeline.io import read_json, read_yaml, write_json
@@ -146,7 +146,8 @@ def _predictions(
     metadata = describe(part.task).metadata
     subtasks: dict[str, Any] = {}
     try:
-        items = list(READERS[metadata["reader"]](data, metadata | {"protected": protected}))
+        read = READERS[metadata["reader"]]
+        items = list(read(folder_of(part.task, data), metadata | {"protected": protected}))
     except MissingDataError as error:
         raise SllamaError(f"{part.task}: {error}; name the folder of its data (--data)") from error
     for item in items:
@@ -207,7 +208,7 @@ def _surprisals(
         _log.warning("aoa: no surprisals over checkpoints, left null")
         return None
     try:
-        words = read_words(data, describe("aoa").metadata["folder"])
+        words = read_words(folder_of("aoa", data), describe("aoa").metadata["folder"])
     except MissingDataError as error:
         raise SllamaError(f"aoa: {error}; name the folder of its data (--data)") from error
     return surprisal_records(scores["aoa"], words)

@@ -67,12 +67,16 @@ class Ranks:
 
     def any(self, flag: bool) -> bool:
         """Tell whether `flag` is true in any process, without waiting for the device."""
+        return self.largest(int(flag)) > 0
+
+    def largest(self, number: int) -> int:
+        """Return the largest `number` of the processes, without waiting for the device."""
         if self.size == 1:
-            return flag
-        flags = torch.tensor(int(flag))
+            return number
+        numbers = torch.tensor(number)
         with answers():
-            dist.all_reduce(flags, group=self.step_group)
-        return bool(flags)
+            dist.all_reduce(numbers, dist.ReduceOp.MAX, group=self.step_group)
+        return int(numbers)
 
     def wait(self) -> None:
         """Wait until every process is here."""

@@ -107,6 +107,9 @@ def _progress(state: TrainingState, run: Run) -> Progress | nullcontext[None]:
 
 def _write(state: TrainingState, run: Run, names: list[str], checkpoint: bool) -> None:
     """Export the present weights under `names`, and save the state if it is time to."""
+    # Memory may have run out in one process only. What is saved is the state of the first, so all
+    # go on from here as they would after a resume.
+    state.pieces = run.ranks.largest(state.pieces)
     run.ranks.require_equal(state.digest() if run.ranks.size > 1 else "")
     if run.ranks.first:
         for name in names:

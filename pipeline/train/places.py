@@ -1,4 +1,4 @@
-"""Where a run reads and writes: checked before its first step."""
+"""What a run reads: checked before its first step."""
 
 from pathlib import Path
 
@@ -6,22 +6,7 @@ from tokenizers import Tokenizer
 
 from pipeline.errors import SllamaError
 
-_TOKENIZER, _CONFIG = "tokenizer.json", "config.json"
-
-
-def replaceable(model: Path) -> Path:
-    """Return the absolute path of a folder that the model may take the place of.
-
-    SllamaError: it holds something else than a model, or the process works in it.
-    """
-    folder = model.resolve()
-    if Path.cwd().is_relative_to(folder):
-        raise SllamaError(f"{model}: the model would replace the folder you work in; name another")
-    if folder.exists() and not folder.is_dir():
-        raise SllamaError(f"{model}: a file is in the way; the model is a folder")
-    if folder.exists() and any(folder.iterdir()) and not (folder / _CONFIG).is_file():
-        raise SllamaError(f"{model}: holds something else than a model; name a folder of its own")
-    return folder
+_TOKENIZER = "tokenizer.json"
 
 
 def require_tokenizer_of(vocabulary: int, tokenizer: Path) -> None:

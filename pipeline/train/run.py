@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from pipeline.config import Params
-from pipeline.io import disk_errors, write_json
+from pipeline.io import disk_errors, replaceable_folder, write_json
 from pipeline.model.export import export_model
 from pipeline.train.checkpoint import CheckpointStore, checkpoint_root
 from pipeline.train.device import choose_numerics, deterministic_kernels
@@ -18,7 +18,7 @@ from pipeline.train.fingerprint import describe_environment, describe_run, run_n
 from pipeline.train.flops import measured_peak_flops
 from pipeline.train.loop import Run, fit
 from pipeline.train.metrics import training_metrics
-from pipeline.train.places import replaceable, require_tokenizer_of
+from pipeline.train.places import require_tokenizer_of
 from pipeline.train.prepare import Prepared, prepare
 from pipeline.train.probe import Probe, load_probe
 from pipeline.train.process_group import joined
@@ -56,7 +56,7 @@ def train(
     with joined(params.train) as ranks:
         numerics = choose_numerics(params.train)
         with deterministic_kernels(params.train, numerics.device):
-            model_out = replaceable(model_out)
+            model_out = replaceable_folder(model_out, "config.json")
             prepared = prepare(params, tokens, numerics, ranks)
             require_tokenizer_of(prepared.facts["vocab_size"], tokenizer)
             probe = _probe(params, prepared, tokenizer)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.data.archive import UnsafeArchiveError, unpack
@@ -222,6 +222,7 @@ def test_no_zip_writes_outside_its_folder(members: list[Member]) -> None:
     changes=st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(1, 255)), max_size=5),
     length=st.integers(0, 1 << 16),
 )
+@example(ending=".zip", changes=[(615, 1)], length=1 << 16)
 def test_no_damage_ends_in_a_traceback(
     ending: str, changes: list[tuple[int, int]], length: int
 ) -> None:

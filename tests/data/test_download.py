@@ -213,6 +213,7 @@ def test_a_failure_leaves_the_old_corpus(hub: Server, tmp_path: Path) -> None:
 def test_a_new_corpus_replaces_the_old_as_a_whole(hub: Server, tmp_path: Path) -> None:
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "stale.txt").write_text("stale")
+    (tmp_path / "raw" / "manifest.json").touch()
     fetch_corpus(config(), tmp_path / "raw", hub_catalog())
     assert not (tmp_path / "raw" / "stale.txt").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["raw"]
@@ -319,6 +320,7 @@ def test_local_text_that_is_not_there_is_said(tmp_path: Path) -> None:
 def test_the_output_never_swallows_local_text(tmp_path: Path, inside: str) -> None:
     (tmp_path / inside).mkdir(parents=True)
     (tmp_path / inside / "a.txt").write_text("mine")
+    (tmp_path / "raw" / "manifest.json").touch()
     with pytest.raises(SllamaError, match="lies in the output"):
         fetch_corpus(config("local", str(tmp_path / inside)), tmp_path / "raw", catalog())
     assert (tmp_path / inside / "a.txt").read_text() == "mine"
@@ -345,8 +347,17 @@ def test_the_folder_that_one_works_in_stays(
     assert list(tmp_path.iterdir()) == [here]
 
 
+def test_what_no_stage_made_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "to_mother.txt").write_text("mine")
+    with pytest.raises(SllamaError, match=r"holds something else, manifest\.json is not in it"):
+        fetch_corpus(config("demo"), tmp_path / "letters")
+    assert [path.name for path in tmp_path.rglob("*")] == ["letters", "to_mother.txt"]
+
+
 def test_an_output_may_end_in_dots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "raw" / "old").mkdir(parents=True)
+    (tmp_path / "raw" / "manifest.json").touch()
     monkeypatch.chdir(tmp_path)
     with build_folder(Path("raw/old/..")) as workspace:
         (workspace.files / "a.txt").write_text("text")

@@ -81,6 +81,22 @@ def test_two_runs_give_the_same_file(tmp_path: Path, model_folder: Path, benchma
     assert run(tmp_path, ["demo_pairs"], model=model_folder, data=benchmarks) == first
 
 
+def test_the_folder_of_all_tasks_may_be_named_too(
+    tmp_path: Path, tokenizer_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SLLAMA_DATA_MIRROR", raising=False)
+    write_pairs(tmp_path / "data/demo_pairs/demo", "agreement", PAIRS)
+    (tmp_path / "data/demo_pairs/manifest.json").touch()
+    (tmp_path / "mirror").mkdir()
+    absent = describe("wug_past")
+    mirror, folder = str(tmp_path / "mirror"), tmp_path / "data/wug_past"
+    fetch_benchmarks([absent.source or ""], mirror, folder, True, parts=absent.parts)
+    options: dict[str, Any] = {"scorer": "uniform", "tokenizer": tokenizer_folder}
+    found = run(tmp_path, ["demo_pairs", "wug_past"], data=tmp_path / "data", **options)["tasks"]
+    assert found["demo_pairs"]["n"] == len(PAIRS)
+    assert "to be had from a mirror only" in found["wug_past"]["reason"]
+
+
 def test_missing_data_is_listed_with_its_reason_or_refused(
     tmp_path: Path, tokenizer_folder: Path, benchmarks: Path
 ) -> None:

@@ -60,6 +60,7 @@ def test_two_downloads_at_once(copy: Chain) -> None:
     out = copy.outputs("download")[0]
     with build_folder(out) as workspace:
         (workspace.files / "a.txt").write_text("of the first")
+        (workspace.files / "manifest.json").touch()
         ended = copy.run("download")
         assert ended.is_one_line()
         assert "another process is making this folder" in ended.says

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 
 from pipeline.config import Params
@@ -10,7 +11,13 @@ from tests.train.conftest import Workplace
 from tests.train.torchrun import PATIENCE
 
 
-def start_together(workplace: Workplace, name: str, recipe: Params, size: int) -> list[BaseProcess]:
+def start_together(
+    workplace: Workplace,
+    name: str,
+    recipe: Params,
+    size: int,
+    train: Callable[[Workplace, Params, str], object] = Workplace.train,
+) -> list[BaseProcess]:
     """Train `recipe` into the folder `name` in `size` processes; each says to a log of its own."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -24,7 +31,7 @@ def start_together(workplace: Workplace, name: str, recipe: Params, size: int) -
         forked.start(
             workplace.folder / f"{name}-{rank}.log",
             {**variables, "RANK": str(rank)},
-            workplace.train, recipe, name,
+            train, workplace, recipe, name,
         )
         for rank in range(size)
     ]  # fmt: skip
@@ -35,8 +42,14 @@ def said(workplace: Workplace, name: str, rank: int = 0) -> str:
     return (workplace.folder / f"{name}-{rank}.log").read_text()
 
 
-def train_together(workplace: Workplace, name: str, recipe: Params, size: int) -> None:
+def train_together(
+    workplace: Workplace,
+    name: str,
+    recipe: Params,
+    size: int,
+    train: Callable[[Workplace, Params, str], object] = Workplace.train,
+) -> None:
     """Train `recipe` to its end in `size` processes."""
-    for rank, process in enumerate(start_together(workplace, name, recipe, size)):
+    for rank, process in enumerate(start_together(workplace, name, recipe, size, train)):
         process.join(PATIENCE)
         assert process.exitcode == 0, said(workplace, name, rank)

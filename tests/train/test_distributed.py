@@ -12,8 +12,10 @@ from safetensors.torch import load_file
 
 from pipeline.config import Params
 from pipeline.errors import SllamaError
+from pipeline.train.batches import Batch
 from pipeline.train.checkpoint import Snapshot
 from pipeline.train.distributed import Ranks, _buckets
+from pipeline.train.objective import Objective
 from pipeline.train.process_group import TIMEOUT_VARIABLE, joined
 from tests.train.conftest import Workplace
 from tests.train.ranks import said, start_together, train_together
@@ -162,6 +164,40 @@ def test_the_same_number_of_processes_resumes_to_the_bit(
     assert "run again to go on" in run.log.read_text()
     assert start(workplace, "resumed", LONG, 2).wait() == 0
     assert workplace.outputs("resumed") == workplace.outputs("whole")
+
+
+def _short_of_memory_once(workplace: Workplace, recipe: Params, name: str) -> None:
+    """Train; when `name` is started first, process 1 runs out of memory, and `cut` is stopped."""
+    started = workplace.folder / f"{name}.started"
+    again, calls, call = started.exists(), 0, Objective.__call__
+
+    def limited(objective: Objective, batch: Batch) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        if os.environ["RANK"] == "1" and not again:
+            if calls == 1:
+                started.touch()
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+            if calls == 40 and name == "cut":
+                os.kill(os.getpid(), signal.SIGTERM)
+        return call(objective, batch)
+
+    Objective.__call__ = limited  # type: ignore[method-assign]
+    workplace.train(recipe, name)
+
+
+@pytest.mark.slow
+def test_memory_that_ran_out_in_one_process_changes_no_resumed_bit(workplace: Workplace) -> None:
+    recipe = params(
+        micro_batch_size=2, steps=24, checkpoint_every=6, on_out_of_memory="halve",
+        model={"dropout": 0.2},
+    )  # fmt: skip
+    train_together(workplace, "whole", recipe, 2, _short_of_memory_once)
+    for process in start_together(workplace, "cut", recipe, 2, _short_of_memory_once):
+        process.join()
+        assert process.exitcode != 0
+    train_together(workplace, "cut", recipe, 2, _short_of_memory_once)
+    assert workplace.outputs("cut") == workplace.outputs("whole")
 
 
 @pytest.mark.slow
