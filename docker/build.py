@@ -24,7 +24,7 @@ def main() -> int:
     options = parser.parse_args()
     try:
         docker = find_builder()
-        _require_space(docker, options.variant)
+        _require_space(docker, options)
         for target in options.targets:
             print(f"building {target}:{options.tag} ({options.variant})", flush=True)
             _build(docker, target, options)
@@ -51,11 +51,23 @@ def find_builder() -> str:
         version = _output([path, "version", "--format", "{{.Client.Version}}"])[1]
         old = version.split(".")[0].isdigit() and int(version.split(".")[0]) < 23
         if old or _output([path, "buildx", "version"])[0] == 0:
-            code, said = _output([path, "info", "--format", "{{.ServerVersion}}"])
-            if code or "permission denied" in said or "Cannot connect" in said:
-                raise RuntimeError(f"the docker engine does not answer: {said.splitlines()[-1]}")
+            _require_engine(path)
             return path
     raise RuntimeError(f"{found[0]} cannot build: install its buildx plugin")
+
+
+def _require_engine(docker: str) -> None:
+    # Not docker info, which in older clients hides the reason behind its template.
+    code, said = _output([docker, "version", "--format", "{{.Server.Version}}"])
+    if code == 0:
+        return
+    if "permission denied" in said:
+        raise RuntimeError(
+            "no permission on the docker engine's socket: join its group (usermod -aG docker $USER,"
+            " then log in again), or use a rootless engine"
+        )
+    why = " ".join(said.split())
+    raise RuntimeError(f"no docker engine answers: start it, or set DOCKER_HOST ({why})")
 
 
 def _build(docker: str, target: str, options: argparse.Namespace) -> None:
@@ -89,7 +101,12 @@ def _build(docker: str, target: str, options: argparse.Namespace) -> None:
         raise RuntimeError(f"{target} was not built: {why}")
 
 
-def _require_space(docker: str, variant: str) -> None:
+def _require_space(docker: str, options: argparse.Namespace) -> None:
+    images = [f"{target}:{options.tag}" for target in options.targets]
+    # Most layers of an image that is there come from the cache.
+    if _output([docker, "image", "inspect", *images])[0] == 0:
+        return
+    variant = options.variant
     folder = _output([docker, "info", "--format", "{{.DockerRootDir}}"])[1]
     if not Path(folder).is_dir():  # an engine elsewhere
         return
@@ -114,7 +131,7 @@ def _output(command: list[str]) -> tuple[int, str]:
         done = subprocess.run(command, capture_output=True, text=True)
     except OSError as error:
         return 1, str(error)
-    return done.returncode, (done.stdout or done.stderr).strip()
+    return done.returncode, done.stdout.strip() or done.stderr.strip()
 
 
 if __name__ == "__main__":

@@ -50,6 +50,7 @@ def main() -> int:
         return 0
     started = time.monotonic()
     try:
+        lint()
         with tempfile.TemporaryDirectory(prefix="sllama-check-") as name, engine() as running:
             # What the launcher calls has to be the client that fits the engine.
             client = Path(name) / "client"
@@ -65,6 +66,15 @@ def main() -> int:
     if not options.cuda:
         CHECKED.write_text(before + "\n")
     return 0
+
+
+def lint() -> None:
+    """Read the Dockerfile by hadolint, where that is installed."""
+    if shutil.which("hadolint") is None:
+        print("hadolint: NOT TRIED, there is no such command")
+        return
+    subprocess.run(["hadolint", str(ROOT / "Dockerfile")], check=True)
+    print("hadolint has nothing to say", flush=True)
 
 
 def check_cpu(running: Engine, scratch: Path) -> None:

@@ -38,7 +38,8 @@ def _check_launcher(docker: str, tag: str, scratch: Path, native: Checkout) -> N
     _same_in_containers(tag, scratch, native, processes=2)
     print("dvc.lock is the same, byte by byte, native and in containers", flush=True)
     _check_queue(contained)
-    check_interrupts(contained, lambda: _containers(docker), {signal.SIGINT: 1, signal.SIGTERM: 2})
+    stopping = {signal.SIGINT: 1, signal.SIGTERM: 2, signal.SIGKILL: 1}
+    check_interrupts(contained, lambda: _containers(docker), stopping)
 
 
 def _same_in_containers(tag: str, scratch: Path, native: Checkout, processes: int) -> Checkout:
@@ -77,7 +78,7 @@ def _check_queue(checkout: Checkout) -> None:
 def check_interrupts(
     checkout: Checkout, contained: Callable[[], str], processes: dict[signal.Signals, int]
 ) -> None:
-    """Interrupt a training by each signal, Ctrl-C to the group and others to dvc alone.
+    """Interrupt a training by each signal: Ctrl-C, dvc told to end, the launcher killed.
 
     contained: names what runs in containers; processes: how many train. Has to be called last:
     AssertionError if anything goes on, or ends well.
@@ -96,12 +97,37 @@ def check_interrupts(
         )
         wait_until(lambda: any(checkpoints.rglob("*.safetensors")), "no checkpoint appeared")
         require(contained() != "", "the stage runs in no container")
-        group = number == signal.SIGINT
-        (os.killpg if group else os.kill)(process.pid, number)
+        whom = _interrupt(process, number, checkout.folder)
         require(process.wait(timeout=WAIT_SECONDS) != 0, "an interrupted dvc repro succeeded")
         wait_until(lambda: contained() == "", f"{number.name} left a container running")
-        whom = "the group" if group else "dvc alone"
         print(f"{number.name} to {whom} leaves no container, {count} processes", flush=True)
+
+
+def _interrupt(dvc: "subprocess.Popen[bytes]", number: signal.Signals, folder: Path) -> str:
+    """Send the signal to those who get it in earnest, and say to whom."""
+    if number == signal.SIGINT:
+        os.killpg(dvc.pid, number)
+        return "the group"
+    if number == signal.SIGKILL:
+        os.kill(_launcher(folder), number)
+        return "the launcher"
+    os.kill(dvc.pid, number)
+    return "dvc alone"
+
+
+def _launcher(folder: Path) -> int:
+    """Return the number of the process that has started the training in `folder`."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (place / "cmdline").read_bytes().split(b"\0")
+            training = words[1:4] == [b"-m", b"pipeline.exec", b"train"]
+            if training and (place / "cwd").samefile(folder):
+                found.append(int(place.name))
+        except OSError:  # ended meanwhile, or of another user
+            continue
+    require(len(found) == 1, f"{len(found)} launchers run in {folder}")
+    return found[0]
 
 
 def _check_unmounted(docker: str, tag: str) -> None:
@@ -148,7 +174,9 @@ def _check_compose(docker: str, tag: str, scratch: Path, native: Checkout) -> No
         print("docker compose: NOT TRIED, no plugin and no docker-compose of version 2 or newer")
         return
     checkout = Checkout(scratch / "compose", "native", tag)
+    commit = checkout.run("git", "rev-parse", "HEAD").strip()
     checkout.environment |= {"TAG": tag, "RUN_AS": f"{os.getuid()}:{os.getgid()}"}
+    checkout.environment |= {"SLLAMA_COMMIT": commit, "SLLAMA_DIRTY": "false"}
     # A name of its own, so that _containers does not count these.
     command = [*compose, "--file", "docker/compose.yaml", "--project-name", "checked"]
     try:
@@ -158,6 +186,10 @@ def _check_compose(docker: str, tag: str, scratch: Path, native: Checkout) -> No
     for name in ("models/sllama/model.safetensors", "results/metrics.json"):
         same = (checkout.folder / name).read_bytes() == (native.folder / name).read_bytes()
         require(same, f"docker compose made another {name}")
+    record = json.loads((checkout.folder / "data/tokens.provenance.json").read_text())
+    require(
+        (record["commit"], record["dirty"]) == (commit, False), "docker compose lost the commit"
+    )
     print("docker compose runs the chain to the same model and metrics", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""An engine to check the images with: the one that runs, or one of its own that leaves nothing."""
+"""An engine to check the images with: the one that runs, or one of its own. Packages stay."""
 
 import contextlib
 import os

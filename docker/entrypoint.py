@@ -41,7 +41,7 @@ def main(role: str, words: list[str]) -> int:
         return work()
     fresh = runs.prepare_workspace(CODE, WORKSPACE)
     if fresh or not (WORKSPACE / ".git").exists():
-        os.environ.setdefault("SLLAMA_COMMIT", os.environ["SLLAMA_IMAGE_COMMIT"])
+        runs.name_commit_of_image()
     # In a folder that every checkout ignores, so that an interrupted training goes on.
     os.environ.setdefault("SLLAMA_CHECKPOINTS", str(WORKSPACE / ".dvc/tmp/checkpoints"))
     return work()

@@ -17,6 +17,7 @@ from pipeline.recipes import load_recipe, write_params
 from pipeline.signals import run_forwarding_signals
 
 _NEEDS_TOKENS = "heldout"
+_UNKNOWN_COMMIT = "unknown"
 _IGNORED_IN_FRESH = {"lost+found"}
 
 
@@ -43,6 +44,16 @@ def require_writable(workspace: Path) -> None:
         )
 
 
+def name_commit_of_image() -> None:
+    """Name the image's commit as the code's in the records of the stages, if no other is named."""
+    if os.environ.get("SLLAMA_COMMIT"):
+        return
+    commit, _, changes = os.environ["SLLAMA_IMAGE_COMMIT"].partition("-")
+    os.environ["SLLAMA_COMMIT"] = commit
+    if commit != _UNKNOWN_COMMIT:
+        os.environ["SLLAMA_DIRTY"] = "true" if changes else "false"
+
+
 def train(recipe: str | None, workspace: Path) -> int:
     """Run the chain up to the model, and say where the model is and how to keep it."""
     if recipe:
@@ -66,7 +77,10 @@ def whole_chain(recipe: str, code: Path, folder: Path) -> int:
         folder.mkdir(exist_ok=True)
         _copy_code(code, folder)
     os.chdir(folder)
-    os.environ["SLLAMA_COMMIT"] = os.environ["SLLAMA_IMAGE_COMMIT"]
+    # The code is the image's, whatever was said of a checkout around `folder`.
+    for said in ("SLLAMA_COMMIT", "SLLAMA_DIRTY"):
+        os.environ.pop(said, None)
+    name_commit_of_image()
     write_params(load_recipe(recipe))
     _tell_about_gpu()
     result = _dvc("repro")
@@ -93,6 +107,7 @@ def evaluate_model(words: list[str], code: Path) -> int:
     """Score any causal model folder on tasks; their data is fetched into data/benchmarks.
 
     The working directory may hold a checkout, or nothing of the project: then `code` is used.
+    SllamaError, before anything is fetched: no such model, or no task that could be scored.
     """
     parser = argparse.ArgumentParser(prog="sllama-eval", allow_abbrev=False)
     parser.add_argument("--model", type=Path, required=True)
@@ -102,12 +117,18 @@ def evaluate_model(words: list[str], code: Path) -> int:
     parser.add_argument("--tokens", type=Path, help="folder of the encoded corpus")
     options, more = parser.parse_known_args(words)
     require_writable(Path.cwd())
+    if not (options.model / "config.json").is_file():
+        raise SllamaError(f"{options.model}: no config.json there; name a model's folder (--model)")
     if not Path("stages").is_dir():
         os.environ["PYTHONPATH"] = str(code)
-        os.environ.setdefault("SLLAMA_COMMIT", os.environ["SLLAMA_IMAGE_COMMIT"])
+        name_commit_of_image()
     params = PARAMS_FILE if PARAMS_FILE.is_file() else code / PARAMS_FILE
     tasks = options.tasks.split(",") if options.tasks else load_params(params).evaluate.tasks
     if _NEEDS_TOKENS in tasks and options.tokens is None:
+        if set(tasks) == {_NEEDS_TOKENS}:
+            raise SllamaError(
+                f"{_NEEDS_TOKENS} needs an encoded corpus: name its folder (--tokens)"
+            )
         print(f"{_NEEDS_TOKENS} is left out: it needs an encoded corpus (--tokens)")
         tasks = [task for task in tasks if task != _NEEDS_TOKENS]
     _tell_about_gpu()

@@ -43,8 +43,9 @@ _WITH_EVERYTHING = "sllama-train"
 # Passed by name, so that no value (a token, a proxy's password) stands in a process list.
 _PASSED = (
     "CUDA_VISIBLE_DEVICES", "DVC_EXP_NAME", "HF_ENDPOINT", "HF_HUB_OFFLINE", "HF_TOKEN",
-    "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "OMP_NUM_THREADS", "PET_SHUTDOWN_TIMEOUT",
-    "SLLAMA_LOG", "SLLAMA_RANK_TIMEOUT", "TERM", "https_proxy", "http_proxy", "no_proxy",
+    "HTTPS_PROXY", "HTTP_PROXY", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_TRACKING_URI", "NO_PROXY",
+    "OMP_NUM_THREADS", "PET_SHUTDOWN_TIMEOUT", "SLLAMA_LOG", "SLLAMA_RANK_TIMEOUT", "TERM",
+    "WANDB_API_KEY", "WANDB_MODE", "WANDB_PROJECT", "https_proxy", "http_proxy", "no_proxy",
 )  # fmt: skip
 # Folders that come along: variable, and where the folder is if the variable is not set.
 _FOLDERS = {
@@ -129,7 +130,7 @@ def docker_command(
     Read-only root, no capabilities; values of `around.environment` are named, not shown.
     """
     options = [
-        "--rm", f"--name={name}", "--sig-proxy=false", f"--user={user}", "--read-only",
+        "--rm", f"--name={name}", f"--user={user}", "--read-only",
         # Compiled kernels are loaded from /tmp.
         "--tmpfs=/tmp:exec,mode=1777", "--shm-size=8g",
         "--cap-drop=ALL", "--security-opt=no-new-privileges", f"--workdir={around.folder}",
@@ -164,11 +165,8 @@ def apptainer_command(
 
 
 def _run_docker(stage: str, around: Surroundings, command: list[str]) -> int:
-    prefix, tag = (
-        os.environ.get("SLLAMA_IMAGE_PREFIX", ""),
-        os.environ.get("SLLAMA_IMAGE_TAG", "latest"),
-    )
-    image = f"{prefix}{image_of(stage)}:{tag}"
+    tag = os.environ.get("SLLAMA_IMAGE_TAG") or "latest"
+    image = f"{os.environ.get('SLLAMA_IMAGE_PREFIX', '')}{image_of(stage)}:{tag}"
     identity = _ask_docker(image, "image", "inspect", "--format={{.Id}}", image)
     rootless = "rootless" in _ask_docker(image, "info", "--format={{.SecurityOptions}}")
     # A rootless engine maps its root to the caller.
@@ -176,6 +174,8 @@ def _run_docker(stage: str, around: Surroundings, command: list[str]) -> int:
     name = f"sllama-{stage}-{secrets.token_hex(6)}"
     interrupted = False
 
+    # Not through the client, which hears nothing before the container is there. What the client
+    # does hear, SIGTERM when this process is killed, it passes on.
     def deliver(child: "subprocess.Popen[bytes]", number: int) -> bool:
         nonlocal interrupted
         interrupted = True
@@ -215,7 +215,9 @@ def _ask_docker(image: str, *arguments: str) -> str:
             " then log in again), or use a rootless engine"
         )
     if "No such image" in said:
-        raise RuntimeSetupError(f"no image {image} here: make images")
+        tag = image.rpartition(":")[2]
+        made = "make images" if tag == "latest" else f"make images TAG={tag}"
+        raise RuntimeSetupError(f"no image {image} here: {made}")
     raise RuntimeSetupError(f"no docker engine answers: start it, or set DOCKER_HOST ({said})")
 
 

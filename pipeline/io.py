@@ -157,8 +157,12 @@ def fingerprint_of(files: Sequence[Path]) -> str:
 
 
 def model_fingerprint(model: Path) -> str:
-    """Return the fingerprint of a model folder: of its configuration and its weights."""
-    return fingerprint_of([model / "config.json", *sorted(model.glob("*.safetensors"))])
+    """Return the fingerprint of a model folder: of its configuration and its weights.
+
+    The weights are the safetensors files, as transformers prefers them, or else pytorch_model*.bin.
+    """
+    weights = sorted(model.glob("*.safetensors")) or sorted(model.glob("pytorch_model*.bin"))
+    return fingerprint_of([model / "config.json", *weights])
 
 
 def replaceable_folder(folder: Path, mark: str) -> Path:

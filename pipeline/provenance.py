@@ -54,17 +54,14 @@ def write_provenance(output: Path, section: dict[str, Any], **extra: Any) -> Non
 
 
 def describe_code() -> dict[str, Any]:
-    """Return the commit (null outside git), whether the tree differs from it, and versions.
+    """Return the commit, whether the tree differs from it (null: not known), and versions.
 
     In a container, which may lack git, the launcher has said both.
     """
-    said = os.environ.get("SLLAMA_DIRTY")
-    changed = (
-        said == "true" if said else bool(_git("status", "--porcelain", "--untracked-files=no"))
-    )
+    commit = os.environ.get("SLLAMA_COMMIT") or _git("rev-parse", "HEAD")
     return {
-        "commit": os.environ.get("SLLAMA_COMMIT") or _git("rev-parse", "HEAD"),
-        "dirty": changed,
+        "commit": commit,
+        "dirty": _is_changed() if commit else None,
         "versions": versions(),
     }
 
@@ -96,6 +93,13 @@ def describe_machine() -> dict[str, Any]:
         },
         "environment": {key: os.environ[key] for key in _ENVIRONMENT if key in os.environ},
     }
+
+
+def _is_changed() -> bool | None:
+    if said := os.environ.get("SLLAMA_DIRTY"):
+        return said == "true"
+    status = _git("status", "--porcelain", "--untracked-files=no")
+    return None if status is None else bool(status)
 
 
 def _describe_torch() -> dict[str, Any]:

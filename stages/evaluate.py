@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pipeline.config import Params
 from pipeline.data.protected import protected_folder
+from pipeline.evaluate.catalog import task_names
 from pipeline.evaluate.run import EvaluationRequest, run_evaluation
 from pipeline.evaluate.table import result_table
 from pipeline.stage import Made, run_stage
@@ -23,7 +24,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def work(params: Params, options: Namespace) -> Made:
     request = EvaluationRequest(
-        tasks=options.tasks.split(","),
+        tasks=task_names(options.tasks),
         out=options.out,
         config=params.evaluate,
         seed=params.seed,

@@ -11,10 +11,11 @@ from pipeline.stage import run_stage
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--run", required=True, help="<variant>-<seed>")
     parser.add_argument("--models", type=Path, default=Path("paper/models"))
+    parser.add_argument("--plan", type=Path, default=Path("paper/plan"))
 
 
 def work(params: Params, options: Namespace) -> None:
-    print(describe_cost(options.run, params, options.models), flush=True)
+    print(describe_cost(options.run, params, options.models, options.plan), flush=True)
 
 
 if __name__ == "__main__":

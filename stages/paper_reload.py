@@ -4,6 +4,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from pipeline.config import Params
+from pipeline.errors import SllamaError
 from pipeline.model.convert import reload_as_released
 from pipeline.model.export import export_model
 from pipeline.model.modeling_sllama import SLlamaForCausalLM
@@ -18,7 +19,12 @@ def arguments(parser: ArgumentParser) -> None:
 
 def work(params: Params, options: Namespace) -> Made:
     model = SLlamaForCausalLM.from_pretrained(options.model)
-    damaged = reload_as_released(model, derive_seed(params.seed, "released_loader"))
+    try:
+        damaged = reload_as_released(model, derive_seed(params.seed, "released_loader"))
+    except ValueError as error:
+        raise SllamaError(
+            f"{options.model}: {error}; take the reloaded variants out of the profile"
+        ) from error
     export_model(damaged, options.out, options.model)
     return Made(options.out, params.model_dump(include={"seed"}))
 

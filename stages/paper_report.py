@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pipeline.config import Params
 from pipeline.paper.build import write_tables
+from pipeline.paper.inputs import Folders
 from pipeline.paper.settings import SETTINGS_FILE, load_settings
 from pipeline.stage import Made, run_stage
 
@@ -16,16 +17,14 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--plan", type=Path, required=True, help="the resolved recipes")
     parser.add_argument("--tokens", type=Path, required=True, help="tokens.json of the encoding")
     parser.add_argument("--out", type=Path, required=True, help="folder of the tables")
-    parser.add_argument("--metrics", type=Path, required=True, help="the figures, by variant")
+    parser.add_argument("--metrics", type=Path, required=True, help="the means, by variant")
+    parser.add_argument("--runs", type=Path, required=True, help="every run, unrounded (CSV)")
 
 
 def work(params: Params, options: Namespace) -> Made:
     settings = load_settings(options.settings)
-    folders = {
-        name: getattr(options, name)
-        for name in ("results", "models", "plan", "tokens", "out", "metrics")
-    }
-    print(write_tables(settings, **folders))
+    folders = Folders(options.results, options.models, options.plan, options.tokens)
+    print(write_tables(settings, folders, options.out, options.metrics, options.runs))
     return Made(options.out, settings.selected.model_dump())
 
 

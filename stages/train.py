@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipeline.config import Params
 from pipeline.stage import Made, run_stage
-from pipeline.train import dry_run, train
+from pipeline.train import Places, dry_run, train
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -18,17 +18,17 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def work(params: Params, options: Namespace) -> Made | None:
-    if options.dry_run:
-        dry_run(params, options.tokens)
-        return None
-    figures = train(
-        params,
+    places = Places(
         tokens=options.tokens,
         tokenizer=options.tokenizer,
-        model_out=options.model,
-        metrics_out=options.metrics,
-        history_out=options.history,
+        model=options.model,
+        metrics=options.metrics,
+        history=options.history,
     )
+    if options.dry_run:
+        dry_run(params, places)
+        return None
+    figures = train(params, places)
     if figures is None:
         return None
     return Made(options.model, params.model_dump(include={"seed", "model", "train"}), figures)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -27,14 +28,18 @@ if words[0] == "image":
 if words[0] == "info":
     print(os.environ.get("FAKE_SECURITY", "[name=seccomp]"))
 if words[0] == "kill":
-    number = signal.Signals[words[1].split("=")[1]]
-    os.kill(int((folder / "pid").read_text()), number)
+    os.kill(int((folder / "pid").read_text()), signal.SIGUSR1)
+def pass_on(*_):
+    if "--sig-proxy=false" not in words:
+        (folder / "passed on").touch()
+    sys.exit(143)
 if words[0] in ("run", "exec"):
     if os.environ.get("FAKE_WAIT"):
-        # What the real client is started with: it must pass nothing on by itself.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        # SIGUSR1: the engine has ended the container. SIGTERM: to the client itself.
+        signal.signal(signal.SIGUSR1, lambda *_: sys.exit(143))
+        signal.signal(signal.SIGTERM, pass_on)
         (folder / "pid").write_text(str(os.getpid()))
-        os.kill(os.getppid(), signal.SIGTERM)
+        os.kill(os.getppid(), signal.Signals[os.environ["FAKE_WAIT"]])
         time.sleep(30)
     sys.exit(int(os.environ.get("FAKE_CODE", "0")))
 """
@@ -112,6 +117,18 @@ def test_a_token_comes_along_by_name_only(fake: FakeEngine) -> None:
     assert environment["SLLAMA_DIRTY"] in {"true", "false"}
 
 
+def test_what_the_trackers_are_set_by_comes_along_by_name_only(fake: FakeEngine) -> None:
+    text = (ROOT / "docs" / "publish.md").read_text()
+    names = set(re.findall(r"`((?:MLFLOW|WANDB)_[A-Z_]+)`", text))
+    assert {"WANDB_API_KEY", "MLFLOW_TRACKING_URI"} <= names
+    done = fake.launch("docker", "train", SLLAMA_GPUS="none", **dict.fromkeys(names, SECRET))
+    assert done.returncode == 0, done.stderr
+    words, environment = fake.call("run")
+    assert {f"--env={name}" for name in names} <= set(words)
+    assert not any(SECRET in word for call, _ in fake.calls() for word in call)
+    assert {environment[name] for name in names} == {SECRET}
+
+
 def test_mirror_and_caches_are_mounted_the_mirror_read_only(
     fake: FakeEngine, tmp_path: Path
 ) -> None:
@@ -159,11 +176,19 @@ def test_exit_codes_come_through_and_a_failed_start_is_named(fake: FakeEngine) -
 
 
 def test_an_interrupt_reaches_the_container_and_nothing_is_left(fake: FakeEngine) -> None:
-    done = fake.launch("docker", "encode", FAKE_WAIT="1")
+    done = fake.launch("docker", "encode", FAKE_WAIT="SIGTERM")
     assert done.returncode == 128 + signal.SIGTERM
+    assert not (fake.folder / "passed on").exists()
     name = next(word for word in fake.call("run")[0] if word.startswith("--name=")).split("=")[1]
     assert fake.call("kill")[0] == ["kill", "--signal=SIGTERM", name]
     assert fake.call("rm")[0] == ["rm", "--force", name]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal")
+def test_a_container_does_not_outlive_a_killed_launcher(fake: FakeEngine) -> None:
+    done = fake.launch("docker", "encode", FAKE_WAIT="SIGKILL")
+    assert done.returncode == -signal.SIGKILL
+    assert (fake.folder / "passed on").exists()
 
 
 def test_a_rootless_engine_gets_its_own_root(fake: FakeEngine) -> None:
@@ -189,6 +214,21 @@ def test_an_engine_that_cannot_is_refused_in_one_line(
     assert done.returncode == 2
     assert advice in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("tag", "advice"),
+    [
+        ("", "no image sllama-data:latest here: make images\n"),
+        ("mine", "no image sllama-data:mine here: make images TAG=mine\n"),
+    ],
+)
+def test_the_advice_makes_the_image_that_is_missing(
+    fake: FakeEngine, tag: str, advice: str
+) -> None:
+    done = fake.launch("docker", "encode", FAKE_FAILURE="No such image", SLLAMA_IMAGE_TAG=tag)
+    assert done.returncode == 2
+    assert done.stderr.endswith(advice)
 
 
 def test_no_engine_is_refused_in_one_line(fake: FakeEngine) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.config import Params, load_params
+from pipeline.config import Params, TrainConfig, load_params
+from pipeline.train.fingerprint import WITHOUT_EFFECT
 from tests.imports import ROOT, reachable_files
 
 # Around the work, not in it: a change here gives the same outputs.
@@ -56,6 +57,11 @@ def test_params_exist() -> None:
             for part in name.split("."):
                 assert part in node, name
                 node = node[part]
+
+
+def test_training_hears_of_every_key_that_can_change_what_it_makes() -> None:
+    named = {name for name in STAGES["train"]["params"] if name.split(".")[0] == "train"}
+    assert named == {f"train.{key}" for key in TrainConfig.model_fields.keys() - WITHOUT_EFFECT}
 
 
 def test_the_probes_pairs_are_a_dep_that_is_there_by_default() -> None:

@@ -4,7 +4,15 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import SllamaError
-from pipeline.io import atomic_path, read_json, require_free_space, sha256_file, write_json
+from pipeline.io import (
+    atomic_path,
+    fingerprint_of,
+    model_fingerprint,
+    read_json,
+    require_free_space,
+    sha256_file,
+    write_json,
+)
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -45,6 +53,20 @@ def test_sha256(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
     known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, B.1
     assert sha256_file(tmp_path / "a") == known
+
+
+def test_the_fingerprint_of_a_model_is_that_of_its_weights(tmp_path: Path) -> None:
+    for name in ("config.json", "pytorch_model.bin", "training_args.bin"):
+        (tmp_path / name).write_text(name)
+    config, pickled = tmp_path / "config.json", tmp_path / "pytorch_model.bin"
+    first = model_fingerprint(tmp_path)
+    assert first == fingerprint_of([config, pickled])
+    pickled.write_text("other weights")
+    assert model_fingerprint(tmp_path) != first
+    # What transformers loads where there are both.
+    weights = tmp_path / "model.safetensors"
+    weights.write_text("weights")
+    assert model_fingerprint(tmp_path) == fingerprint_of([config, weights])
 
 
 def test_free_space_is_asked_of_the_nearest_folder_there_is(tmp_path: Path) -> None:

@@ -37,14 +37,18 @@ def test_a_given_commit_stands_where_there_is_no_git(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    write_provenance(tmp_path / "a", {})
-    assert json.loads(provenance_path(tmp_path / "a").read_text())["commit"] is None
-    monkeypatch.setenv("SLLAMA_COMMIT", "0123abc")
-    for said in (True, False):
-        monkeypatch.setenv("SLLAMA_DIRTY", str(said).lower())
+
+    def recorded() -> tuple[str | None, bool | None]:
         write_provenance(tmp_path / "a", {})
         record = json.loads(provenance_path(tmp_path / "a").read_text())
-        assert (record["commit"], record["dirty"]) == ("0123abc", said)
+        return record["commit"], record["dirty"]
+
+    assert recorded() == (None, None)
+    monkeypatch.setenv("SLLAMA_COMMIT", "0123abc")
+    assert recorded() == ("0123abc", None)
+    for said in (True, False):
+        monkeypatch.setenv("SLLAMA_DIRTY", str(said).lower())
+        assert recorded() == ("0123abc", said)
 
 
 def test_pinned_versions_are_the_installed_ones() -> None:

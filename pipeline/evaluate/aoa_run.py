@@ -17,13 +17,20 @@ _log = logging.getLogger(__name__)
 
 
 def run_aoa(
-    task: str, metadata: dict[str, Any], model: Path, data: Path, config: EvaluateConfig
+    task: str,
+    metadata: dict[str, Any],
+    model: Path,
+    tokenizer: Path | None,
+    data: Path,
+    config: EvaluateConfig,
 ) -> tuple[dict[str, Any], list[str]]:
     """Return the task's entry in the results, and lines with the surprisals for the submission.
 
-    A word's surprisal is that of the bare word after BOS, as in the official pipeline. Without
-    children's ages the entry says what is missing; the surprisals are there all the same.
-    MissingDataError if there are no words or no checkpoints.
+    A word's surprisal is that of the bare word after BOS, as in the official pipeline. Without a
+    `tokenizer` each checkpoint's own is taken. Without children's ages the entry says what is
+    missing; the surprisals are there all the same. MissingDataError if there are no words or no
+    checkpoints, SllamaError if a checkpoint does not load or a surprisal is not finite (unless
+    allow_nonfinite).
     """
     words = list(read_words(data, metadata["folder"]))
     checkpoints = find_checkpoints(model)
@@ -31,7 +38,7 @@ def run_aoa(
     chances: dict[str, float] = {}
     for checkpoint in checkpoints:
         _log.info("%s: %s", task, checkpoint.folder.name)
-        scorer = load_model(checkpoint.folder, checkpoint.folder, config)
+        scorer = load_model(checkpoint.folder, tokenizer or checkpoint.folder, config)
         rows = scorer.encoder.encode([("", word) for word in words])
         vocabulary = scorer.encoder.tokenizer.vocab_size
         for word, row, (score, _) in zip(words, rows, scorer.score(rows), strict=True):

@@ -11,6 +11,8 @@ from pipeline.errors import SllamaError
 from pipeline.io import parse_yaml, read_text
 
 TASKS = Path(__file__).resolve().parent / "tasks"
+GLUE = ("boolq", "mnli", "mrpc", "multirc", "qqp", "rte", "wsc")
+"""What the challenge's GLUE score is the mean of; the tasks are called glue_*."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,14 @@ _Loader.add_constructor("!function", lambda loader, node: str(node.value))
 def known_tasks() -> list[str]:
     """Return the names of all tasks, sorted."""
     return sorted(path.stem for path in TASKS.glob("*.yaml"))
+
+
+def task_names(listed: str) -> list[str]:
+    """Return the names in a list separated by commas, each once; SllamaError if there are none."""
+    names = list(dict.fromkeys(filter(None, (name.strip() for name in listed.split(",")))))
+    if not names:
+        raise SllamaError(f"no task is named (--tasks); known: {', '.join(known_tasks())}")
+    return names
 
 
 def describe(name: str) -> TaskDescription:

@@ -31,7 +31,11 @@ class Tokenizer(Protocol):
     """Stands before a text that has no context: BOS, or EOS where there is no BOS."""
 
     def encode(self, texts: Sequence[str], special: bool) -> list[list[int]]:
-        """Return the token ids of each text; `special`: with what the tokenizer adds itself."""
+        """Return the token ids of each text; `special`: after what the tokenizer puts before it.
+
+        What it puts behind a text (EOS, SEP) would be scored, or hide a continuation's first token,
+        so it is left out.
+        """
 
 
 class FastTokenizer:
@@ -53,7 +57,14 @@ class FastTokenizer:
     def encode(self, texts: Sequence[str], special: bool) -> list[list[int]]:
         """Return the token ids of each text."""
         encoded = self._backend.encode_batch_fast(list(texts), add_special_tokens=special)
-        return [row.ids for row in encoded]
+        behind = _tokens_behind(encoded) if special else 0
+        return [row.ids[: len(row.ids) - behind] if behind else row.ids for row in encoded]
+
+
+def _tokens_behind(encoded: Sequence[Any]) -> int:
+    """Return how many special tokens stand behind each text, as the first with other tokens has."""
+    backwards = (row.special_tokens_mask[::-1] for row in encoded)
+    return next((special.index(0) for special in backwards if 0 in special), 0)
 
 
 class SentencePieceTokenizer:
@@ -155,12 +166,13 @@ def _encode_free(tokenizer: Tokenizer, options: list[Option]) -> list[Encoded]:
 
 def _encode_bound(tokenizer: Tokenizer, options: list[Option]) -> list[Encoded]:
     contexts = list(dict.fromkeys(context for context, _ in options))
-    ids = tokenizer.encode(contexts, special=True)
-    lengths = {context: len(row) for context, row in zip(contexts, ids, strict=True)}
-    wholes = tokenizer.encode([context + rest for context, rest in options], special=True)
+    wholes = [context + rest for context, rest in options]
+    # At once: an empty context does not tell how many special tokens stand behind it.
+    ids = tokenizer.encode([*contexts, *wholes], special=True)
+    lengths = {context: len(row) for context, row in zip(contexts, ids, strict=False)}
     return [
         Encoded(row, max(1, lengths[context]))
-        for row, (context, _) in zip(wholes, options, strict=True)
+        for row, (context, _) in zip(ids[len(contexts) :], options, strict=True)
     ]
 
 

@@ -15,7 +15,8 @@ _LOG2_E = math.log2(math.e)
 class Head:
     """The head of a causal Hugging Face model: logits = hidden @ weight.T + bias.
 
-    weight: (vocabulary, width); bias: (vocabulary,) or None.
+    weight: (vocabulary, width); bias: (vocabulary,) or None. A model without a linear output layer
+    raises AttributeError, or whatever its own code does.
     """
 
     def __init__(self, model: Any) -> None:

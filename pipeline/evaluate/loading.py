@@ -14,6 +14,7 @@ from pipeline.evaluate.null import BigramScorer, NullScorer, UniformScorer, Unig
 from pipeline.io import fingerprint_of, model_fingerprint, read_json
 
 _log = logging.getLogger(__name__)
+_VOCABULARY_FILES = ("vocab.*", "merges.txt", "*.model")
 
 
 def load_model(folder: Path, tokenizer: Path, config: EvaluateConfig) -> Any:
@@ -101,20 +102,34 @@ def _training_tokens(
 
 
 def describe_model(scorer: Any, folder: Path | None) -> dict[str, Any] | None:
-    """Return fingerprint (SHA-256 of configuration and weights) and parameters of a model."""
+    """Return fingerprint (SHA-256 of configuration and weights) and parameters of a model.
+
+    And `looks_ahead`, of a model that does.
+    """
     if folder is None:
         return None
-    return {
+    described: dict[str, Any] = {
         "fingerprint": model_fingerprint(folder),
         "parameters": sum(parameter.numel() for parameter in scorer.model.parameters()),
         "context": scorer.max_length,
     }
+    if scorer.looks_ahead:
+        described["looks_ahead"] = True
+    return described
 
 
 def describe_tokenizer(encoder: OptionEncoder, path: Path) -> dict[str, Any]:
-    """Return fingerprint (SHA-256 of its file) and size of a tokenizer."""
-    files = [path] if path.is_file() else [path / "tokenizer.json"]
+    """Return fingerprint (SHA-256 of its files) and size of a tokenizer."""
     return {
-        "fingerprint": fingerprint_of([file for file in files if file.is_file()]),
+        "fingerprint": fingerprint_of(_tokenizer_files(path)),
         "vocab_size": encoder.tokenizer.vocab_size,
     }
+
+
+def _tokenizer_files(path: Path) -> list[Path]:
+    """Return the file that says all, or those with the vocabulary, or else what the folder has."""
+    for file in (path, path / "tokenizer.json"):
+        if file.is_file():
+            return [file]
+    vocabulary = {file for pattern in _VOCABULARY_FILES for file in path.glob(pattern)}
+    return sorted(vocabulary or (file for file in path.iterdir() if file.is_file()))

@@ -15,6 +15,10 @@ Scores = list[list[float]]
 """One row per item, one log-probability per option."""
 
 
+class NonFiniteError(SllamaError):
+    """Logits or a loss that are not finite leave nothing to score; the message says which."""
+
+
 def split_by_item(items: Sequence[Item], flat: Sequence[Any]) -> list[list[Any]]:
     """Cut a flat list with one value per option into one list per item."""
     values = iter(flat)
@@ -67,23 +71,26 @@ def heldout_result(
     """Return bits per byte and perplexity of held-out documents, with a 95% interval.
 
     tokens: scored tokens per document; logprobs: natural logs. Bits per byte divide by the UTF-8
-    bytes of the text, which no tokenizer changes; perplexity is per token.
+    bytes of the text, which no tokenizer changes; perplexity is per token. What is not finite is
+    null, so one such document leaves no figure but the counts.
     """
     sizes = np.array([len(text.encode()) for text in texts], dtype=np.float64)
     nats = -np.asarray(logprobs, dtype=np.float64)
     generator = np.random.default_rng(seed)
     drawn = generator.integers(len(sizes), size=(samples, len(sizes)))
     resampled = nats[drawn].sum(1) / sizes[drawn].sum(1) / math.log(2)
+    with np.errstate(invalid="ignore"):  # edges between infinities
+        edges = np.quantile(resampled, [0.025, 0.975])
     per_token = float(nats.sum() / sum(tokens))
     return {
         "n": len(texts),
         "metric": "bits_per_byte",
         "tokens": int(sum(tokens)),
         "bytes": int(sizes.sum()),
-        "bits_per_byte": float(nats.sum() / sizes.sum() / math.log(2)),
-        "perplexity": math.exp(per_token) if per_token < 700 else None,
+        "bits_per_byte": finite_or_none(nats.sum() / sizes.sum() / math.log(2)),
+        "perplexity": math.exp(per_token) if -math.inf < per_token < 700 else None,
         "nonfinite": int((~np.isfinite(nats)).sum()),
-        "ci95": [float(edge) for edge in np.quantile(resampled, [0.025, 0.975])],
+        "ci95": [finite_or_none(edge) for edge in edges],
     }
 
 

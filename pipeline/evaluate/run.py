@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pipeline.evaluate.catalog import TASKS, TaskDescription, describe
 from pipeline.evaluate.encoding import OptionEncoder, load_tokenizer
 from pipeline.evaluate.items import MANIFEST, MissingDataError, folder_of
 from pipeline.evaluate.loading import describe_model, describe_tokenizer, load_model, load_null
-from pipeline.evaluate.results import Scores, fragile_items
+from pipeline.evaluate.results import NonFiniteError, Scores, fragile_items
 from pipeline.io import read_json, write_json, write_text
 from pipeline.provenance import package_versions
 from pipeline.seeding import derive_seed
@@ -25,6 +26,7 @@ _log = logging.getLogger(__name__)
 # with the same pins is among them; the provenance record has the rest.
 _SCORING_PACKAGES = ("torch", "transformers", "tokenizers", "lm_eval")
 _COLLECTION_THRESHOLD = 200_000
+_DECIDED_BY_MARGIN = {"accuracy", "spearman"}
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,12 @@ class EvaluationRequest:
 def run_evaluation(request: EvaluationRequest) -> dict[str, Any]:
     """Evaluate, write `request.out` (and `request.items`), and return the results.
 
-    Accuracies are fractions between 0 and 1. Raises SllamaError on bad input, on data that is
-    missing (unless allow_missing) and on scores that are not finite (unless allow_nonfinite).
+    Accuracies are fractions between 0 and 1. Raises SllamaError on bad input, on files that cannot
+    be written, on data that is missing (unless allow_missing) and on scores that are not finite
+    (unless allow_nonfinite).
     """
     tasks = [describe(task) for task in request.tasks]
+    _require_writable(request)
     if request.data is not None and not request.data.is_dir():
         raise SllamaError(f"{request.data}: no such folder of evaluation data (--data)")
     with _rare_collections():
@@ -71,6 +75,18 @@ def run_evaluation(request: EvaluationRequest) -> dict[str, Any]:
     if request.items:
         write_text(request.items, "".join(run.item_lines))
     return results
+
+
+def _require_writable(request: EvaluationRequest) -> None:
+    """Raise SllamaError for what would otherwise fail when all is scored."""
+    for path in filter(None, (request.out, request.items)):
+        if path.is_dir():
+            raise SllamaError(f"{path}: a folder is there; name a file")
+        above = next(folder for folder in path.absolute().parents if folder.exists())
+        if not (above.is_dir() and os.access(above, os.W_OK)):
+            raise SllamaError(f"{path}: {above} is no folder that can be written to")
+    if request.items and request.items.resolve() == request.out.resolve():
+        raise SllamaError(f"{request.items}: named for the results (--out) and for the items too")
 
 
 @contextmanager
@@ -99,6 +115,11 @@ def _why_missing(task: TaskDescription, data: Path | None, error: MissingDataErr
         raise SllamaError(
             f"{data / MANIFEST}: not a manifest of benchmarks; run the benchmarks stage"
         ) from damage
+
+
+def _missing(task: TaskDescription, reason: str) -> dict[str, Any]:
+    _log.warning("%s is missing: %s", task.name, reason)
+    return {"status": "missing", "reason": reason}
 
 
 def _warn_of_rounding(task: str, scores: Scores) -> None:
@@ -133,7 +154,7 @@ class _Run:
         self._null: dict[str, Any] = {}
 
     def evaluate(self, task: TaskDescription) -> dict[str, Any]:
-        """Return the result of one task; one whose data is not there has the status `missing`."""
+        """Return the result of one task; one without data, or without a score, is `missing`."""
         _log.info("%s", task.name)
         try:
             match task.kind:
@@ -148,8 +169,11 @@ class _Run:
             reason = _why_missing(task, self._data(task.name), error)
             if not self.request.config.allow_missing:
                 raise SllamaError(f"{task.name}: {reason}; fetch it, or drop the task") from error
-            _log.warning("%s is missing: %s", task.name, reason)
-            return {"status": "missing", "reason": reason}
+            return _missing(task, reason)
+        except NonFiniteError as error:
+            if not self.request.config.allow_nonfinite:
+                raise
+            return _missing(task, str(error))
 
     def _compare(self, task: str) -> dict[str, Any]:
         """Score the task's texts by lm-eval, and by the null scorers."""
@@ -170,12 +194,14 @@ class _Run:
         if not self.request.config.allow_nonfinite:
             work.require_finite(values)
         self.item_lines.extend(work.lines(values))
-        if self.request.config.dtype != "float32" and self.request.model:
+        summary = self._summary(work, values)
+        rounded = self.request.config.dtype != "float32" and self.request.model
+        if rounded and summary["metric"] in _DECIDED_BY_MARGIN:
             _warn_of_rounding(task, work.scores(values))
         return {
             "status": "ok",
             "reason": None,
-            **self._summary(work, values),
+            **summary,
             "truncated": sum(getattr(self.scorer, "truncated", [])),
             "null": {name: self._null_result(name, work) for name in self._null_names()},
         }
@@ -202,7 +228,9 @@ class _Run:
         from pipeline.evaluate.aoa_run import run_aoa
 
         model, data = self._model_and_data(task)
-        result, lines = run_aoa(task.name, task.metadata, model, data, self.request.config)
+        result, lines = run_aoa(
+            task.name, task.metadata, model, self.request.tokenizer, data, self.request.config
+        )
         self.item_lines.extend(lines)
         if result["status"] == "missing":
             # The surprisals are there, the ages of children are not.

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.errors import SllamaError
 from pipeline.evaluate.heldout import HeldoutDocument, heldout_documents
+from pipeline.evaluate.results import NonFiniteError
 from pipeline.progress import Progress
 from pipeline.seeding import derive_seed
 
@@ -23,7 +23,7 @@ def write_samples(
     `prompts` (documents that lend their beginning, one a source) and `prompt_words`. Nothing is
     chosen among several drawings: each text is the only one of its random stream, which hangs on
     `seed`, prompt and temperature alone. Raises MissingDataError without a held-out text and
-    SllamaError where a probability is not finite.
+    NonFiniteError where a logit is not finite.
     """
     documents = heldout_documents(tokens)
     prompts = ["", *beginnings(documents, metadata["prompts"], metadata["prompt_words"])]
@@ -95,9 +95,12 @@ def continue_text(
 
 
 def draw(logits: npt.NDArray[np.float64], temperature: float, stream: np.random.Generator) -> int:
-    """Return a token drawn from softmax(logits / temperature), by its cumulative distribution."""
+    """Return a token drawn from softmax(logits / temperature), by its cumulative distribution.
+
+    NonFiniteError if a logit is not finite.
+    """
     if not np.isfinite(logits).all():
-        raise SllamaError("samples: a logit is not finite; drop the task, or train again")
+        raise NonFiniteError("samples: a logit is not finite; drop the task, or train again")
     scaled = logits / temperature
     cumulative = np.cumsum(np.exp(scaled - scaled.max()))
     place = np.searchsorted(cumulative, stream.random() * cumulative[-1], side="right")

@@ -1,9 +1,10 @@
 """`sllama-fast`: the exact log-probabilities of lm-eval's `hf` model class, many times faster.
 
 Common prefixes are computed once, logits are never kept, and rounding cannot break ties: a token
-after a prefix is scored once, whatever sentences it occurs in. At load the fast path is compared
-with the model's own forward pass; a model that needs more than causal attention and a linear
-output layer (or that looks ahead) is scored row by row instead.
+after a prefix is scored once, whatever sentences it occurs in. The fast path is compared with the
+model's own forward pass at load, and again on the first row that is longer than all before; a model
+that needs more than causal attention and a linear output layer (or that looks ahead, or whose
+attention has a window) is scored row by row instead.
 """
 
 import itertools
@@ -28,6 +29,9 @@ _log = logging.getLogger(__name__)
 _CPU_BATCH_TOKENS = 1024
 _TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3}
 _LOOSE_TOLERANCE = 0.1
+_CHECKED_AT_LOAD, _CHECKED_AT_MOST = 12, 1024
+_ROW_BY_ROW = "the model does not allow shared prefixes; scoring row by row"
+_SEES_ALL = {"full_attention", "attention"}
 
 
 @register_model("sllama-fast")
@@ -50,10 +54,15 @@ class FastScorer(HFLM):  # type: ignore[misc]
         self.max_batch_tokens = max_batch_tokens
         self.is_greedy = is_greedy
         self.truncated: list[bool] = []
-        self._head = Head(self.model)
-        self.shares_prefixes = self._fast_path_agrees()
+        self.looks_ahead = self._looks_ahead()
+        self.shares_prefixes = not self.looks_ahead and self._fast_path_agrees()
+        if self.looks_ahead:
+            _log.warning(
+                "the model looks ahead: what it says of a token depends on the tokens after it; "
+                "its scores are no probabilities of a text"
+            )
         if not self.shares_prefixes:
-            _log.warning("the model does not allow shared prefixes; scoring row by row")
+            _log.warning(_ROW_BY_ROW)
 
     def loglikelihood(
         self, requests: list[Any], disable_tqdm: bool = False
@@ -85,10 +94,12 @@ class FastScorer(HFLM):  # type: ignore[misc]
         self.truncated = [len(row.tokens) > limit for row in rows]
         keys = [_key(_keep_right(row, limit)) for row in rows]
         distinct = sorted(set(keys))
+        unique = [Encoded(list(tokens), start) for tokens, start in distinct]
+        if self.shares_prefixes and not self._still_agrees(unique):
+            self.shares_prefixes = False
+            _log.warning(_ROW_BY_ROW)
         scorer = self._score_bundles if self.shares_prefixes else self._score_rows
-        results = dict(
-            zip(distinct, scorer([Encoded(list(t), s) for t, s in distinct]), strict=True)
-        )
+        results = dict(zip(distinct, scorer(unique), strict=True))
         if not self.is_greedy:
             return [(results[key][0], False) for key in keys]
         return [results[key] for key in keys]
@@ -171,24 +182,78 @@ class FastScorer(HFLM):  # type: ignore[misc]
         on_cpu = self.device.type == "cpu"
         return min(self.max_batch_tokens, _CPU_BATCH_TOKENS) if on_cpu else self.max_batch_tokens
 
+    def _looks_ahead(self) -> bool:
+        """Compare what the model says of a row's beginning with and without what follows it."""
+        length = min(_CHECKED_AT_LOAD, self.max_length)
+        if length < 2:
+            return False
+        row = torch.tensor(self._random_tokens(1, length), device=self.device)
+        with torch.inference_mode():
+            whole, alone = (
+                self.model(input_ids=tokens, use_cache=False).logits.float()
+                for tokens in (row, row[:, : length * 3 // 5])
+            )
+        difference = float((whole[:, : alone.shape[1]] - alone).abs().max())
+        size = float(alone.abs().max())
+        _log.debug("what follows changes logits of %.2g by %.2g", size, difference)
+        return difference > self._tolerance() * size
+
     def _fast_path_agrees(self) -> bool:
         """Compare bundles with the plain forward pass on rows that share prefixes of each depth."""
-        length = min(12, self.max_length)
-        generator = np.random.default_rng(0)
-        trunk, *others = generator.integers(len(self._head.weight), size=(6, length + 1)).tolist()
+        length = min(_CHECKED_AT_LOAD, self.max_length)
+        trunk, *others = self._random_tokens(6, length + 1)
         rows = [Encoded([*trunk[:cut], *row[cut:]], 1) for cut, row in enumerate(others)]
         rows = [Encoded(list(t), s) for t, s in sorted({_key(row) for row in rows})]
         try:
-            fast = self._score_bundles(rows)
-        except (TypeError, ValueError, RuntimeError, IndexError, AttributeError) as error:
+            if _has_window(self.model.config.get_text_config(), self.max_length):
+                return False
+            self._head = Head(self.model)
+            difference, spread = self._compare(rows)
+        except Exception as error:  # the model's own code may raise anything
             _log.debug("no shared prefixes: %s", error)
             return False
-        plain = self._score_rows(rows)
+        self._longest = length + 1
+        self._allowed = self._tolerance() * max(1e-6, spread)
+        return difference <= self._allowed
+
+    def _still_agrees(self, rows: list[Encoded]) -> bool:
+        """Compare the end of the longest row, if it is longer than all before: a window shows."""
+        tokens = max((row.tokens for row in rows), key=len, default=[])[-_CHECKED_AT_MOST - 1 :]
+        if len(tokens) <= self._longest:
+            return True
+        self._longest = len(tokens)
+        # As many predictions as a row had at load, so that as much is allowed.
+        difference, _ = self._compare([Encoded(tokens, max(1, len(tokens) - _CHECKED_AT_LOAD))])
+        return difference <= self._allowed
+
+    def _compare(self, rows: list[Encoded]) -> tuple[float, float]:
+        """Return by how much the fast path is off at most, and how far the scores spread."""
+        fast, plain = self._score_bundles(rows), self._score_rows(rows)
         difference = max(abs(a - b) for (a, _), (b, _) in zip(fast, plain, strict=True))
-        spread = max(1e-6, float(np.std([score for score, _ in plain])))
-        tolerance = _TOLERANCE.get(self.model.dtype, _LOOSE_TOLERANCE)
+        spread = float(np.std([score for score, _ in plain]))
         _log.debug("fast path: difference %.2g, spread %.2g", difference, spread)
-        return difference <= tolerance * spread
+        return difference, spread
+
+    def _tolerance(self) -> float:
+        return _TOLERANCE.get(self.model.dtype, _LOOSE_TOLERANCE)
+
+    def _random_tokens(self, rows: int, length: int) -> list[list[int]]:
+        vocabulary = len(self.model.get_input_embeddings().weight)
+        tokens: list[list[int]] = (
+            np.random.default_rng(0).integers(vocabulary, size=(rows, length)).tolist()
+        )
+        return tokens
+
+
+def _has_window(config: Any, context: int) -> bool:
+    """Return whether the config says that a layer sees less than all that precedes a token."""
+    window = getattr(config, "sliding_window", None)
+    kinds = set(getattr(config, "layer_types", None) or ()) - _SEES_ALL
+    if window is None:
+        return bool(kinds)
+    if window >= context:
+        return bool(kinds - {"sliding_attention"})
+    return bool(kinds) or getattr(config, "use_sliding_window", True) is not False
 
 
 def _key(row: Encoded) -> tuple[tuple[int, ...], int]:

@@ -12,67 +12,25 @@ import logging
 import math
 import os
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeGuard
+from typing import Any, TypeGuard
 
 import numpy as np
 from scipy.special import expit
 
 from pipeline.errors import SllamaError
 from pipeline.evaluate.aoa_data import read_words, surprisal_records
-from pipeline.evaluate.catalog import describe
+from pipeline.evaluate.catalog import GLUE, describe
 from pipeline.evaluate.items import Item, MissingDataError, folder_of, read_jsonl
 from pipeline.evaluate.readers import READERS
 from pipeline.evaluate.results import finite_or_none
-from pipeline.io import read_json, read_yaml, write_json
+from pipeline.evaluate.submission_fast import fast_results
+from pipeline.evaluate.submission_parts import PARTS, Part, Rules, require_sizes, sizes_of
+from pipeline.io import write_json
 from pipeline.seeding import derive_seed
 
-Rules = Literal["2025", "2026"]
-GLUE = ("boolq", "mnli", "mrpc", "multirc", "qqp", "rte", "wsc")
 SURPRISALS: dict[Rules, str] = {"2025": "aoa", "2026": "aoa_surprisals"}
-SIZES = Path(__file__).resolve().parent / "submission_sizes.yaml"
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _Part:
-    """A key of the submission: its task, its task in fast evaluations, and the text of a `pred`."""
-
-    task: str
-    fast_task: str | None
-    text: Callable[[Item, int], str]
-
-
-def _continuation(item: Item, chosen: int) -> str:
-    return item.options[chosen][1]
-
-
-def _whole(item: Item, chosen: int) -> str:
-    return "".join(item.options[chosen])
-
-
-_COMMON = {
-    "blimp": _Part("blimp_filtered", "blimp_fast", _continuation),
-    "blimp_supplement": _Part("supplement_filtered", "supplement_fast", _continuation),
-    "comps": _Part("comps", None, _whole),
-    "reading": _Part("reading", "reading", _continuation),
-}
-PARTS: dict[Rules, dict[str, _Part]] = {
-    "2025": _COMMON
-    | {
-        "ewok": _Part("ewok", "ewok_fast", _continuation),
-        "entity_tracking": _Part("entity_tracking", "entity_tracking_fast", _continuation),
-        "wug_adj": _Part("wug_adj", "wug_adj", _continuation),
-        "wug_past": _Part("wug_past", "wug_past", _continuation),
-    },
-    "2026": _COMMON
-    | {
-        "ewok": _Part("ewok_2026", "ewok_fast_2026", _whole),
-        "entity_tracking_filtered": _Part("entity_tracking_filtered", None, _continuation),
-    },
-}
 
 
 def build_submission(
@@ -87,8 +45,8 @@ def build_submission(
 
     items: per-item files of the evaluate stage; fast: results files of the fast tasks, one per
     checkpoint in the order of the checkpoints; protected: where EWoK lies, if not in `data`. A
-    benchmark without scores is null. Raises SllamaError if a benchmark does not have the number of
-    predictions that the challenge expects.
+    benchmark without scores is null. Raises SllamaError if a benchmark, fast ones among them, does
+    not have the number of predictions that the challenge expects.
     Not made: the keys of GlobalPIQA, and the age-of-acquisition score beside its surprisals (2026).
     """
     scores = _read_scores(items)
@@ -100,11 +58,11 @@ def build_submission(
             continue
         found = scores[part.task]
         submission[key] = _predictions(rules, key, part, found, data, protected, seed)
-        _require_sizes(rules, key, submission[key])
+        require_sizes(key, _sizes(submission[key]), sizes_of(rules, key))
     submission["glue"] = _glue(rules, scores)
     submission[SURPRISALS[rules]] = _surprisals(scores, data)
     if fast:
-        submission["fast_eval_results"] = _fast_results(rules, fast)
+        submission["fast_eval_results"] = fast_results(rules, fast)
     return submission
 
 
@@ -137,7 +95,7 @@ def _are_scores(values: Any) -> TypeGuard[list[float | None]]:
 def _predictions(
     rules: Rules,
     key: str,
-    part: _Part,
+    part: Part,
     scores: dict[str, list[float | None]],
     data: Path,
     protected: Path | None,
@@ -164,7 +122,7 @@ def _predictions(
 
 
 def _prediction(
-    rules: Rules, key: str, part: _Part, item: Item, scores: list[float], seed: int
+    rules: Rules, key: str, part: Part, item: Item, scores: list[float], seed: int
 ) -> dict[str, Any]:
     if key == "reading":
         surprisals = [finite_or_none(-score) for score in scores]
@@ -192,13 +150,18 @@ def _glue(rules: Rules, scores: dict[str, dict[str, list[float | None]]]) -> dic
             _log.warning("glue: no scores of glue_%s, left out", name)
     if not made:
         return None
-    _require_sizes(rules, "glue", made, partly=True)
+    expected = sizes_of(rules, "glue")
+    require_sizes("glue", _sizes(made), {name: expected[name] for name in made})
     return made
 
 
 def _label(item: str, row: list[float | None]) -> dict[str, Any]:
     logits = [-math.inf if score is None else score for score in row]
     return {"id": item, "pred": int(np.argmax(logits))}
+
+
+def _sizes(subtasks: dict[str, Any]) -> dict[str, int]:
+    return {name: len(part["predictions"]) for name, part in subtasks.items()}
 
 
 def _surprisals(
@@ -212,49 +175,6 @@ def _surprisals(
     except MissingDataError as error:
         raise SllamaError(f"aoa: {error}; name the folder of its data (--data)") from error
     return surprisal_records(scores["aoa"], words)
-
-
-def _require_sizes(rules: Rules, key: str, made: dict[str, Any], partly: bool = False) -> None:
-    found = {name.lower(): len(part["predictions"]) for name, part in made.items()}
-    expected: dict[str, int] = read_yaml(SIZES)[rules][key]
-    if partly:
-        expected = {name: size for name, size in expected.items() if name in found}
-    if found != expected:
-        wrong = sorted(
-            name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name)
-        )
-        raise SllamaError(
-            f"{key}: expects other numbers of predictions for {', '.join(wrong[:5])}; "
-            "check the benchmark data"
-        )
-
-
-def _fast_results(rules: Rules, files: list[Path]) -> dict[str, list[Any]]:
-    """Return, for each benchmark, one {subtask: score} per checkpoint."""
-    made: dict[str, list[Any]] = {}
-    parts = {key: part for key, part in PARTS[rules].items() if part.fast_task}
-    for path in files:
-        results = read_json(path)
-        tasks = results.get("tasks") if isinstance(results, dict) else None
-        if not isinstance(tasks, dict):
-            raise SllamaError(f"{path}: not the results of an evaluation (--fast); leave it out")
-        for key, part in parts.items():
-            result = tasks.get(part.fast_task, {"status": "missing"})
-            made.setdefault(key, []).append(_fast_scores(key, result))
-    return made
-
-
-def _fast_scores(key: str, result: dict[str, Any]) -> dict[str, float] | None:
-    if result["status"] != "ok":
-        return None
-    if key == "reading":
-        return {"spr": result["self_paced"], "rt": result["eye_tracking"]}
-    if result["metric"] == "spearman":
-        return {key: result["score"]}
-    return {
-        name.replace("/", "_"): group["accuracy_first_wins"]
-        for name, group in result["paradigms"].items()
-    }
 
 
 def _protected_folder() -> Path:

@@ -1,6 +1,10 @@
 """The results of an evaluation as text for a terminal."""
 
+from collections.abc import Iterator
+from statistics import fmean
 from typing import Any
+
+from pipeline.evaluate.catalog import GLUE
 
 _HEADER = (
     "task",
@@ -18,17 +22,29 @@ def result_table(results: dict[str, Any]) -> str:
     """Return a table of the results, in percent: a row for each task and scorer.
 
     `accuracy` gives a tie half credit, `first wins` full credit (an argmax over [good, bad]).
+    Where all tasks of the challenge's GLUE score are there, the last row is their mean.
     """
     rows: list[tuple[str, ...]] = [_HEADER]
     for task, result in results["tasks"].items():
         rows.append(_row(task, results["scorer"], result))
         rows.extend(_row(task, name, null) for name, null in result.get("null", {}).items())
+    rows.extend(_glue_mean(results))
     columns = range(len(_HEADER))
     widths = [
         max(len(row[column]) for row in rows if len(row) > max(column, 4) or column < 3)
         for column in columns
     ]
     return "\n".join(_aligned(row, widths) for row in rows)
+
+
+def _glue_mean(results: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    made = [results["tasks"].get(f"glue_{name}", {}) for name in GLUE]
+    if all("official" in result for result in made):
+        honest, official = (
+            100 * fmean(result[key]["score"] for result in made) for key in ("honest", "official")
+        )
+        figures = f"mean of {len(made)} {honest:.2f} honest, {official:.2f} official"
+        yield ("glue", results["scorer"], "", figures)
 
 
 def _aligned(row: tuple[str, ...], widths: list[int]) -> str:
@@ -44,11 +60,12 @@ def _row(task: str, scorer: str, result: dict[str, Any]) -> tuple[str, ...]:
     if result.get("status") == "missing":
         return (task, scorer, "missing", result["reason"])
     if "bits_per_byte" in result:
+        bits = result["bits_per_byte"]
         return (
             task,
             scorer,
             str(result["tokens"]),
-            f"{result['bits_per_byte']:.4f} bits/byte",
+            "bits/byte undefined" if bits is None else f"{bits:.4f} bits/byte",
         )
     if "official" in result:
         honest, official = (100 * result[key]["score"] for key in ("honest", "official"))

@@ -16,7 +16,7 @@ from pipeline.paper.settings import Settings
 from pipeline.paper.trace import means_by_variant, runs_csv, runs_table
 from pipeline.report.document import Document, Figure, Section
 from pipeline.report.html import render_html
-from pipeline.report.markdown import render_markdown
+from pipeline.report.markdown import render_markdown, render_table
 from pipeline.report.tables import Table
 from pipeline.report.text import render_text
 
@@ -33,29 +33,21 @@ _READ_FIRST = (
 )
 
 
-def write_tables(
-    settings: Settings,
-    results: Path,
-    models: Path,
-    plan: Path,
-    tokens: Path,
-    out: Path,
-    metrics: Path,
-) -> str:
-    """Write tables.md, tables.html, a CSV and a LaTeX file a table, runs.csv, and each figure as
-    SVG and PNG into `out`, and the means by variant to `metrics`; return Table 1 as text.
+def write_tables(settings: Settings, folders: Folders, out: Path, metrics: Path, runs: Path) -> str:
+    """Write tables.md, tables.html, a CSV and a LaTeX file a table, and each figure as SVG and PNG
+    into `out`, the means by variant to `metrics` and the figures of each run to `runs`; return
+    Table 1 as text and Table 1b as Markdown.
 
     A selected run whose files are absent or do not fit its plan is `not run`; SllamaError where a
     file is malformed.
     """
-    inputs = read_inputs(settings, Folders(results, models, plan, tokens))
+    inputs = read_inputs(settings, folders)
     tables = compose_tables(inputs)
     figures = draw_figures(inputs)
     document = compose_document(inputs, tables, figures)
     files = {
         "tables.md": render_markdown(document),
         "tables.html": render_html(document, {name: drawn.svg for name, drawn in figures.items()}),
-        "runs.csv": runs_csv(inputs),
         **{f"{name}.svg": drawn.svg for name, drawn in figures.items()},
     }
     for name, table in tables.items():
@@ -67,7 +59,8 @@ def write_tables(
         with atomic_path(out / f"{name}.png") as temporary:
             temporary.write_bytes(drawn.png)
     write_json(metrics, means_by_variant(inputs))
-    return render_text(tables["headline"])
+    write_text(runs, runs_csv(inputs))
+    return f"{render_text(tables['headline'])}\n\n{render_table(tables['significance'])}"
 
 
 def compose_tables(inputs: Inputs) -> dict[str, Table]:
@@ -108,7 +101,7 @@ def compose_document(
 
 
 def render_csv(table: Table) -> str:
-    """The table's cells as they are shown; runs.csv has the unrounded figures."""
+    """The table's cells as they are shown; runs_csv has the unrounded figures."""
     target = io.StringIO()
     writer = csv.writer(target, lineterminator="\n")
     writer.writerow(table.columns)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
-from pipeline.paper.inputs import Inputs, Run
+from pipeline.paper.inputs import Inputs, Run, require_same_items
 from pipeline.paper.statistics import (
     ItemDifference,
     SeedDifference,
@@ -20,6 +20,7 @@ MISSING = "data missing"
 NONE = "–"
 
 BOOTSTRAP_SAMPLES = 2000
+COMPONENTS = ("embedding", "head", "matrices", "norms_and_biases")
 
 
 def percent_cell(values: Sequence[float]) -> str:
@@ -61,8 +62,17 @@ def size_cells(runs: Sequence[Run]) -> tuple[str, str, str]:
     """Parameters, words seen, tokens seen: equal over seeds but for a few words."""
     if not runs:
         return (NOT_RUN,) * 3
-    first = runs[0].train
-    return count(first.parameters), short_count(first.words_seen), short_count(first.tokens_seen)
+    parameters, train = runs[0].parameters, runs[0].train
+    size = NONE if parameters is None else count(parameters)
+    return size, short_count(train.words_seen), short_count(train.tokens_seen)
+
+
+def component_cells(runs: Sequence[Run]) -> tuple[str, ...]:
+    """Parameters by component."""
+    if not runs:
+        return (NOT_RUN,) * len(COMPONENTS)
+    sizes = runs[0].components
+    return tuple(count(sizes[name]) if name in sizes else NONE for name in COMPONENTS)
 
 
 def speed_cell(runs: Sequence[Run]) -> str:
@@ -88,14 +98,18 @@ def common_seeds(first: Sequence[Run], second: Sequence[Run]) -> tuple[list[Run]
 def item_difference(
     inputs: Inputs, first: Sequence[Run], second: Sequence[Run]
 ) -> ItemDifference | None:
-    """first - second on the pairs, paired over items; None where one has no runs."""
+    """first - second on the pairs, paired over items; None where one has no runs.
+
+    SllamaError: their items are not the same, or not those that were scored.
+    """
     one, other = common_seeds(first, second)
     task = inputs.task("pairs")
     if task is None or not one or any(run.choice(task) is None for run in (*one, *other)):
         return None
+    require_same_items([*one, *other], task)
     return paired_over_items(
-        [run.credits(task) for run in one],
-        [run.credits(task) for run in other],
+        [run.items(task).credits for run in one],
+        [run.items(task).credits for run in other],
         BOOTSTRAP_SAMPLES,
     )
 

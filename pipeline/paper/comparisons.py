@@ -6,6 +6,7 @@ from pipeline.paper.cells import (
     bits_change_cell,
     bits_differences,
     choice_cell,
+    component_cells,
     difference_cells,
     item_difference,
     points,
@@ -14,14 +15,12 @@ from pipeline.paper.cells import (
     speed_cell,
 )
 from pipeline.paper.inputs import Inputs, Run
-from pipeline.paper.rows import labelled, row_kind
-from pipeline.paper.settings import Variant
+from pipeline.paper.rows import label_of, labelled, row_kind
+from pipeline.paper.settings import TableName, Variant
 from pipeline.paper.statistics import spread
-from pipeline.report.numbers import count
 from pipeline.report.records import GroupScores
 from pipeline.report.tables import Row, Table
 
-_COMPONENTS = ("embedding", "head", "matrices", "norms_and_biases")
 _INTERVAL = (
     "Difference: in points, credits averaged over the common seeds; its 95% interval is a "
     "bootstrap over items and leaves out what other seeds would give."
@@ -36,7 +35,7 @@ def parts_table(inputs: Inputs) -> Table:
         cells = (
             label,
             size_cells(runs)[0],
-            *_components(runs),
+            *component_cells(runs),
             choice_cell(inputs, runs, "pairs"),
             *_difference(inputs, variant, runs),
             choice_cell(inputs, runs, "heldout", "bits_per_byte"),
@@ -65,10 +64,11 @@ def parts_table(inputs: Inputs) -> Table:
         tuple(rows),
         frozenset({0}),
         (
-            "Differences are from SLlama, those of the rows that add a part from the Llama.",
+            _bases(inputs, "parts"),
             _INTERVAL,
             "A tensor that several layers share is counted once. Speed is that of the training "
-            "loop on the machines listed under Runs, other load included.",
+            "loop as it ran on the machines listed under Runs: other runs may have shared the "
+            "device, so it does not compare the models.",
         ),
     )
 
@@ -105,7 +105,7 @@ def choices_table(inputs: Inputs) -> Table:
         ),
         tuple(row for rows in groups.values() for row in rows),
         frozenset({0, 1}),
-        ("Everything else is SLlama's. Differences are from SLlama.", _INTERVAL),
+        (f"Everything else is SLlama's. {_bases(inputs, 'choices')}", _INTERVAL),
     )
 
 
@@ -146,6 +146,7 @@ def audit_table(inputs: Inputs) -> Table:
             "the first, which keeps its gate and down projections but gets the fresh up "
             "projection.",
             "Tie rule: first-wins minus half credit on the very same scores, no model changed.",
+            _bases(inputs, "audit"),
             _INTERVAL,
         ),
     )
@@ -154,7 +155,8 @@ def audit_table(inputs: Inputs) -> Table:
 def _tie_rule_rows(inputs: Inputs) -> list[Row]:
     task, reference = inputs.task("pairs") or "", inputs.settings.reference
     models = [run.choice(task) for run in inputs.runs.get(reference, [])]
-    scored = {"corrected recipe": [scores for scores in models if scores is not None]}
+    own = label_of(inputs, reference, "audit")
+    scored = {own: [scores for scores in models if scores is not None]}
     for name, tasks in inputs.nulls.items():
         found = tasks.get(task)
         if isinstance(found, GroupScores):
@@ -168,15 +170,25 @@ def _tie_rule_rows(inputs: Inputs) -> list[Row]:
     return rows
 
 
-def _components(runs: list[Run]) -> tuple[str, ...]:
-    if not runs:
-        return (NOT_RUN,) * len(_COMPONENTS)
-    sizes = runs[0].train.parameters_by_component
-    return tuple(count(sizes[name]) for name in _COMPONENTS)
+def _bases(inputs: Inputs, table: TableName) -> str:
+    """What the differences of a table are from."""
+    reference = inputs.settings.reference
+    others: dict[str, list[str]] = {}
+    for label, variant in labelled(inputs, table):
+        base = _base(inputs, variant)
+        if base not in (reference, variant.name):
+            others.setdefault(label_of(inputs, base, table), []).append(label)
+    bases = [f"Differences are from {label_of(inputs, reference, table)}"]
+    bases += [f"those of {', '.join(labels)} from {base}" for base, labels in others.items()]
+    return f"{'; '.join(bases)}."
+
+
+def _base(inputs: Inputs, variant: Variant) -> str:
+    return variant.against or inputs.settings.reference
 
 
 def _difference(inputs: Inputs, variant: Variant, runs: list[Run]) -> tuple[str, str]:
-    base = variant.against or inputs.settings.reference
+    base = _base(inputs, variant)
     if variant.name == base:
         return NONE, NONE
     if not runs or not inputs.runs.get(base):
@@ -185,7 +197,7 @@ def _difference(inputs: Inputs, variant: Variant, runs: list[Run]) -> tuple[str,
 
 
 def _bits_change(inputs: Inputs, variant: Variant, runs: list[Run]) -> str:
-    base = variant.against or inputs.settings.reference
+    base = _base(inputs, variant)
     if variant.name == base:
         return NONE
     return bits_change_cell(bits_differences(inputs, runs, inputs.runs.get(base, [])))

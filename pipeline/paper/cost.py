@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Params
-from pipeline.io import read_json
+from pipeline.paper.files import read_made
+from pipeline.paper.recorded import is_trained_by, read_plan
 from pipeline.paper.settings import load_settings
 from pipeline.provenance import describe_machine, provenance_path
 
@@ -13,30 +14,35 @@ _DRIVER = Path("/proc/driver/nvidia/gpus")
 _FEWEST_STEPS = 10
 
 
-def describe_cost(run: str, params: Params, models: Path) -> str:
+def describe_cost(run: str, params: Params, models: Path, plans: Path) -> str:
     """Return a line on the run `<variant>-<seed>`: its size and, from the provenance records of
-    the selected runs that this kind of machine has finished, its time and what is left after it.
+    the selected runs that this kind of machine has finished by their present plans, its time and
+    what is left, this run included.
+
+    SllamaError: the plan of a selected run is absent, or a plan or a record is malformed.
     """
     train, selected = params.train, load_settings().selected
     tokens = train.steps * train.batch_size * train.sequence_length
     size = f"{run}: {train.steps:,} steps, {tokens:,} tokens"
     names = [f"{variant}-{seed}" for variant in selected.trained for seed in selected.seeds]
-    paths = [provenance_path(models / name) for name in names]
-    records = [read_json(path) for path in paths if path.is_file()]
+    planned = {name: read_plan(plans / f"{name}.yaml") for name in names}
+    paths = {name: provenance_path(models / name) for name in names}
+    records = {name: read_made(path) for name, path in paths.items() if path.is_file()}
+    done = {name: r for name, r in records.items() if is_trained_by(r, planned[name])}
     here = describe_machine()["machine"]["processor"], _gpu()
-    speeds = [speed for record in records if (speed := _speed(record, here)) is not None]
+    speeds = [speed for record in done.values() if (speed := _speed(record, here)) is not None]
     if not speeds:
         return (
             f"{size}; no run has finished here yet to tell the time: "
             f"python -m stages.train --dry-run --params paper/plan/{run}.yaml --tokens "
-            "paper/data/tokens measures it"
+            "paper/data/tokens --tokenizer paper/data/tokenizer measures it"
         )
     slow, fast = (_minutes(tokens / speed) for speed in (min(speeds), max(speeds)))
-    left = len(names) - len(records)
-    mean = _minutes(left * tokens * sum(1 / speed for speed in speeds) / len(speeds))
+    left = [plan.tokens for name, plan in planned.items() if name == run or name not in done]
+    mean = _minutes(sum(left) * sum(1 / speed for speed in speeds) / len(speeds))
     return (
         f"{size}, {fast} to {slow} min of training as {len(speeds)} finished runs had it; "
-        f"{left} of {len(names)} runs left, about {mean} min"
+        f"{len(left)} of {len(names)} runs left, about {mean} min"
     )
 
 

@@ -24,12 +24,13 @@ from pipeline.paper.cells import (
     size_cells,
 )
 from pipeline.paper.inputs import Inputs
-from pipeline.paper.rows import labelled, row_kind
+from pipeline.paper.rows import label_of, labelled, row_kind
 from pipeline.report.catalogues import PublishedModel, published
 from pipeline.report.numbers import count
 from pipeline.report.tables import Row, Table
 
 _CLAIM = "(paper)"
+_RELEASED = "released"
 _ROLES = ("supplement", "entity", "ewok")
 _TITLES = {"supplement": "Supplement %", "entity": "Entity %", "ewok": "EWoK %"}
 _SIGNIFICANCE_NOTES = (
@@ -83,7 +84,7 @@ def headline_table(inputs: Inputs) -> Table:
 def significance_table(inputs: Inputs) -> Table:
     """The reference minus every other row of Table 1."""
     reference = inputs.settings.reference
-    own = inputs.runs.get(reference, [])
+    name, own = label_of(inputs, reference, "parts"), inputs.runs.get(reference, [])
     rows = []
     for label, variant in labelled(inputs, "headline"):
         if variant.name == reference:
@@ -107,9 +108,9 @@ def significance_table(inputs: Inputs) -> Table:
             )
         )
     return Table(
-        f"Table 1b. SLlama minus the others: {inputs.task('pairs')}, points; bits per byte",
+        f"Table 1b. {name} minus the others: {inputs.task('pairs')}, points; bits per byte",
         (
-            "SLlama minus",
+            f"{name} minus",
             "Items: difference",
             "95% interval",
             "sign test p",
@@ -213,7 +214,9 @@ def _notes(inputs: Inputs) -> Iterator[str]:
             yield f"{task}: {count(cut)} texts were longer than the context and lost their start."
     if inputs.task("pairs") not in published().comparable_tasks["blimp"]:
         yield "This profile's pairs are not BLiMP's: no published score compares with its rows."
-    yield (
-        "SLlama as released: labels shifted twice, contiguous batches, a decay of 5/3 of the "
-        "steps, weights chosen on the test split; its tokenizer is that of the other rows."
-    )
+    for label, variant in labelled(inputs, "headline"):
+        if variant.name == _RELEASED:
+            yield (
+                f"{label}: labels shifted twice, contiguous batches, a decay of 5/3 of the steps, "
+                "weights chosen on the test split; its tokenizer is that of the other rows."
+            )

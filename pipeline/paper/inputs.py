@@ -1,33 +1,38 @@
 """What the runs left behind: exactly the files of the variants and seeds that are selected."""
 
-import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
-
-import numpy as np
-from pydantic import ValidationError
+from typing import Any
 
 from pipeline.errors import SllamaError
-from pipeline.io import read_json, read_text, read_yaml, sha256_file
+from pipeline.io import sha256_file
+from pipeline.paper.files import checked, read_made, read_record
+from pipeline.paper.items import Items, read_items, require_summed
 from pipeline.paper.recorded import (
     corpus_facts,
     differences,
     heldout_facts,
+    read_plan,
     scored_facts,
     trained_facts,
     wanted_facts,
 )
 from pipeline.paper.settings import Settings, Variant
-from pipeline.paper.statistics import Credits
 from pipeline.provenance import provenance_path
-from pipeline.report.records import GroupScores, Missing, Record, TextScores, Tokens, TrainMetrics
+from pipeline.report.records import (
+    Evaluation,
+    GroupScores,
+    Missing,
+    Record,
+    TextScores,
+    Tokens,
+    TrainMetrics,
+)
 
 Scores = GroupScores | TextScores | Missing
-R = TypeVar("R", bound=Record)
 _log = logging.getLogger(__name__)
 
 
@@ -35,6 +40,12 @@ class TrainedMetrics(TrainMetrics):
     """metrics.json of a run, with the names of its word-counted checkpoints."""
 
     word_checkpoints: list[str]
+
+
+class _Results(Record):
+    """A results file of a checkpoint or of a scorer that knows nothing, its tasks still unread."""
+
+    tasks: dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -58,21 +69,39 @@ class Run:
     model_fingerprint: str
     config_fingerprint: str
     provenance: dict[str, Any]
-    items: Path
+    items_file: Path
+    reloaded: bool = False
     checkpoints: dict[str, dict[str, Scores]] = field(default_factory=dict)
+
+    @property
+    def parameters(self) -> int | None:
+        """How many it has; None for a reloaded model, which shares less than the trained one."""
+        return None if self.reloaded else self.train.parameters
+
+    @property
+    def components(self) -> dict[str, int]:
+        """Parameters by component; empty for a reloaded model."""
+        return {} if self.reloaded else self.train.parameters_by_component
 
     def choice(self, task: str | None) -> GroupScores | None:
         """The scores of a forced-choice task, if there are any."""
         scores = self.tasks.get(task or "")
         return scores if isinstance(scores, GroupScores) else None
 
-    def credits(self, task: str) -> Credits:
-        """The credit of each item of `task`, by paradigm."""
-        return self._credits[task]
+    def items(self, task: str) -> Items:
+        """The items of a forced-choice task; SllamaError unless they are those of its scores."""
+        return self._items[task]
 
     @cached_property
-    def _credits(self) -> Mapping[str, Credits]:
-        return read_credits(self.items)
+    def _items(self) -> Mapping[str, Items]:
+        found = read_items(self.items_file)
+        return {
+            task: require_summed(
+                found.get(task, Items({}, {})), scores, f"{self.items_file}: {task}"
+            )
+            for task, scores in self.tasks.items()
+            if isinstance(scores, GroupScores)
+        }
 
 
 @dataclass(frozen=True)
@@ -103,7 +132,7 @@ def read_inputs(settings: Settings, folders: Folders) -> Inputs:
     SllamaError where a file is malformed.
     """
     selected = settings.selected
-    tokens = _record(Tokens, folders.tokens) if folders.tokens.is_file() else None
+    tokens = read_record(Tokens, folders.tokens) if folders.tokens.is_file() else None
     runs: dict[str, list[Run]] = {}
     for variant in settings.variants:
         if variant.name in selected.evaluated:
@@ -117,30 +146,14 @@ def read_inputs(settings: Settings, folders: Folders) -> Inputs:
     return Inputs(settings, tokens, runs, nulls)
 
 
-def read_credits(path: Path) -> dict[str, dict[str, Any]]:
-    """Return the credit of each item by task and paradigm from a per-item file.
-
-    The first option is the right one, as in all tasks of the tables. A score that is not finite
-    earns nothing. Only tasks with two options or more are in it.
-    """
-    found: dict[str, dict[str, list[float]]] = {}
-    for line in read_text(path).splitlines():
-        row = json.loads(line)
-        scores = row["scores"]
-        if len(scores) > 1:
-            paradigm = row["item"].rpartition("_")[0]
-            found.setdefault(row["task"], {}).setdefault(paradigm, []).append(_credit(scores))
-    return {
-        task: {name: np.array(values) for name, values in groups.items()}
-        for task, groups in found.items()
-    }
-
-
-def _credit(scores: list[float | None]) -> float:
-    finite = [score for score in scores if score is not None]
-    if len(finite) < len(scores) or scores[0] != max(finite):
-        return 0.0
-    return 1 / finite.count(max(finite))
+def require_same_items(runs: Sequence[Run], task: str) -> None:
+    """Raise SllamaError unless the runs were scored on the same items, in the same order."""
+    for run in runs[1:]:
+        if run.items(task).names != runs[0].items(task).names:
+            raise SllamaError(
+                f"{run.items_file}: its items of {task} are not those of {runs[0].items_file}; "
+                "run the evaluate stage of both again"
+            )
 
 
 def _read_run(
@@ -152,13 +165,16 @@ def _read_run(
     metrics = folders.results / "train" / f"{trained}.json"
     if not (evaluated.is_file() and metrics.is_file()):
         return None
-    train = _record(TrainedMetrics, metrics)
-    results = read_json(evaluated)
-    plan, model = folders.plan / f"{trained}.yaml", folders.models / name
-    training = _read_record(folders.models / trained)
+    plan, items = folders.plan / f"{trained}.yaml", folders.results / "items" / f"{name}.jsonl"
+    for path in (plan, items):
+        if not path.is_file():
+            _log.warning("%s counts as not run, for there is no %s: run its stages", name, path)
+            return None
+    train, results = read_record(TrainedMetrics, metrics), read_record(Evaluation, evaluated)
+    model, training = folders.models / name, _read_provenance(folders.models / trained)
     scored = scored_facts(results, settings.profile.tasks["heldout"])
     found = corpus_facts(tokens) | trained_facts(train, training) | scored
-    if unlike := differences(found, wanted_facts(read_yaml(plan), tokens, model)):
+    if unlike := differences(found, wanted_facts(read_plan(plan), tokens, model)):
         # The record of the run before stays beside a model that comes out of DVC's cache.
         _log.warning(
             "%s counts as not run, for it does not fit %s (%s): run its stages, or remove the "
@@ -173,57 +189,46 @@ def _read_run(
         variant=variant.name,
         seed=seed,
         train=train,
-        tasks=_read_tasks(results, evaluated),
-        model_fingerprint=str(results["model"]["fingerprint"]),
+        tasks=_read_tasks(results.tasks, evaluated),
+        model_fingerprint=results.model.fingerprint,
         config_fingerprint=sha256_file(plan),
-        provenance=_read_record(model),
-        items=folders.results / "items" / f"{name}.jsonl",
+        provenance=_read_provenance(model),
+        items_file=items,
+        reloaded=variant.reloaded,
         checkpoints={
-            checkpoint: _read_tasks(read_json(path), path)
+            checkpoint: _read_tasks(read_record(_Results, path).tasks, path)
             for checkpoint in ([] if variant.reloaded else train.word_checkpoints)
             if (path := curves / f"{checkpoint}.json").is_file()
         },
     )
 
 
-def _read_record(model: Path) -> dict[str, Any]:
+def _read_provenance(model: Path) -> dict[str, Any]:
     path = provenance_path(model)
-    record: dict[str, Any] = read_json(path) if path.is_file() else {}
+    record: dict[str, Any] = read_made(path) if path.is_file() else {}
     return record
 
 
 def _read_null(path: Path, heldout: str, tokens: Tokens | None) -> dict[str, Scores] | None:
     if not path.is_file():
         return None
-    results = read_json(path)
-    if results.get("status") == "missing":
+    values = read_made(path)
+    if isinstance(values, dict) and values.get("status") == "missing":
         return {}
-    if unlike := differences(heldout_facts(results, heldout), corpus_facts(tokens)):
+    tasks = checked(_Results, values, str(path)).tasks
+    if unlike := differences(heldout_facts(tasks, heldout), corpus_facts(tokens)):
         _log.warning("%s counts as not run: it is of another corpus (%s)", path, unlike)
         return None
-    return _read_tasks(results, path)
+    return _read_tasks(tasks, path)
 
 
-def _read_tasks(results: Mapping[str, Any], path: Path) -> dict[str, Scores]:
-    return {name: _scores(task, f"{path}: {name}") for name, task in results["tasks"].items()}
+def _read_tasks(tasks: Mapping[str, dict[str, Any]], path: Path) -> dict[str, Scores]:
+    return {name: _scores(task, f"{path}: {name}") for name, task in tasks.items()}
 
 
 def _scores(task: dict[str, Any], origin: str) -> Scores:
     if task.get("status") == "missing":
-        return _checked(Missing, task, origin)
+        return checked(Missing, task, origin)
     if "bits_per_byte" in task:
-        return _checked(TextScores, task, origin)
-    return _checked(GroupScores, task, origin)
-
-
-def _record(kind: type[R], path: Path) -> R:
-    return _checked(kind, read_json(path), str(path))
-
-
-def _checked(kind: type[R], values: Any, origin: str) -> R:
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise SllamaError(f"{origin}: {place}: {first['msg']}; run that stage again") from error
+        return checked(TextScores, task, origin)
+    return checked(GroupScores, task, origin)

@@ -127,10 +127,6 @@ def fit_sizes(
 
 def _require_known(variant: Variant, base: dict[str, Any]) -> None:
     for section, keys in variant.set.items():
-        if section not in ("model", "train"):
-            raise SllamaError(
-                f"variant {variant.name}: {section} is the profile's; a variant sets model or train"
-            )
         for key in keys:
             if key not in base[section]:
                 known = ", ".join(base[section])

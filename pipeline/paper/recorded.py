@@ -4,19 +4,52 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.io import model_fingerprint
-from pipeline.report.records import Tokens, TrainMetrics
+from pydantic import ConfigDict
+
+from pipeline.io import model_fingerprint, read_yaml
+from pipeline.paper.files import checked
+from pipeline.report.records import Count, Evaluation, Record, Tokens, TrainMetrics
 
 Facts = dict[str, Any]
 _SHOWN = 3
 
 
-def wanted_facts(plan: Mapping[str, Any], tokens: Tokens | None, model: Path) -> Facts:
+class _PlannedTraining(Record):
+    model_config = ConfigDict(extra="allow")
+
+    steps: Count
+    batch_size: Count
+    sequence_length: Count
+
+
+class _PlannedData(Record):
+    source: str
+
+
+class Plan(Record):
+    """<variant>-<seed>.yaml of the plan: what its run has to be."""
+
+    seed: Count
+    data: _PlannedData
+    model: dict[str, Any]
+    train: _PlannedTraining
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens training sees, repetitions counted."""
+        return self.train.steps * self.train.batch_size * self.train.sequence_length
+
+
+def read_plan(path: Path) -> Plan:
+    """Return the plan of one run; SllamaError names the file if it is absent or malformed."""
+    return checked(Plan, read_yaml(path), str(path))
+
+
+def wanted_facts(plan: Plan, tokens: Tokens | None, model: Path) -> Facts:
     """What a run has to be, by its resolved recipe, the corpus and the weights that are there."""
-    train = plan["train"]
-    facts = _recipe(plan) | corpus_facts(tokens)
-    facts["tokens_seen"] = train["steps"] * train["batch_size"] * train["sequence_length"]
-    facts["data.source"] = plan["data"]["source"]
+    facts = _recipe(plan.model_dump()) | corpus_facts(tokens)
+    facts["tokens_seen"] = plan.tokens
+    facts["data.source"] = plan.data.source
     if (model / "config.json").is_file():
         facts["weights"] = model_fingerprint(model)
     return facts
@@ -38,18 +71,24 @@ def trained_facts(train: TrainMetrics, record: Mapping[str, Any]) -> Facts:
     return _recipe(record.get("section", {})) | done
 
 
-def scored_facts(results: Mapping[str, Any], heldout: str) -> Facts:
+def is_trained_by(record: Mapping[str, Any], plan: Plan) -> bool:
+    """Does the record beside a model tell of a training by this plan?"""
+    facts = _recipe(record.get("section", {}))
+    return "train.steps" in facts and not differences(facts, _recipe(plan.model_dump()))
+
+
+def scored_facts(results: Evaluation, heldout: str) -> Facts:
     """What was scored."""
     return {
-        "weights": results["model"]["fingerprint"],
-        "vocabulary": results["tokenizer"]["vocab_size"],
-        **heldout_facts(results, heldout),
+        "weights": results.model.fingerprint,
+        "vocabulary": results.tokenizer.vocab_size,
+        **heldout_facts(results.tasks, heldout),
     }
 
 
-def heldout_facts(results: Mapping[str, Any], heldout: str) -> Facts:
+def heldout_facts(tasks: Mapping[str, Mapping[str, Any]], heldout: str) -> Facts:
     """How large the text is that was scored; nothing if none was."""
-    scores = results["tasks"].get(heldout, {})
+    scores = tasks.get(heldout, {})
     return {"held-out bytes": scores["bytes"]} if "bytes" in scores else {}
 
 

@@ -14,6 +14,18 @@ def labelled(inputs: Inputs, table: TableName) -> Iterator[tuple[str, Variant]]:
             yield label, variant
 
 
+def label_of(inputs: Inputs, name: str, table: TableName) -> str:
+    """What the words of a table call a variant: its row there, in Table 2 or in Table 1, where it
+    has just one; else its own name.
+    """
+    tables = inputs.settings.variant(name).tables
+    for place in (table, "parts", "headline"):
+        labels = tables.get(place, [])
+        if len(labels) == 1:
+            return labels[0]
+    return name
+
+
 def row_kind(inputs: Inputs, variant: Variant, runs: Sequence[Run]) -> RowKind:
     """How a row is shown: the reference stands out, what was not run is marked."""
     if not runs:

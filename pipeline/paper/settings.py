@@ -19,6 +19,8 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Labels = Annotated[
     list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)
 ]
+# What the plan has besides <variant>-<seed>.yaml: data.yaml, evaluate-<seed>.yaml.
+_COMMON_PLANS = ("data", "evaluate")
 
 
 class Profile(Section):
@@ -63,6 +65,19 @@ class Variant(Section):
         default=False, description="not trained: the reference as the released loader gives it back"
     )
 
+    @model_validator(mode="after")
+    def _fits_into_a_plan(self) -> Self:
+        if self.name in _COMMON_PLANS:
+            raise ValueError(f"{self.name}: files of the plan have that name; take another")
+        for section, keys in self.set.items():
+            if section not in ("model", "train"):
+                raise ValueError(
+                    f"{self.name}: {section} is the profile's; a variant sets model or train"
+                )
+            if not isinstance(keys, dict):
+                raise ValueError(f"{self.name}: set.{section} names no keys; leave it out")
+        return self
+
 
 class Selection(Section):
     """What DVC's matrices run: written by `python -m pipeline.paper PROFILE`, not by hand."""
@@ -102,6 +117,19 @@ class Settings(Section):
                 raise ValueError(f"{variant.name}: a reloaded variant has no settings of its own")
         if unknown := sorted(wanted - set(names)):
             raise ValueError(f"no variant {', '.join(unknown)}")
+        return self
+
+    @model_validator(mode="after")
+    def _sizes_have_an_origin(self) -> Self:
+        followed = {variant.name: variant.parameters_of for variant in self.variants}
+        for name in followed:
+            chain = [name]
+            while (following := followed[chain[-1]]) is not None:
+                chain.append(following)
+                if following in chain[:-1]:
+                    raise ValueError(
+                        f"{name}: parameters_of runs in a circle, {' -> '.join(chain)}"
+                    )
         return self
 
     @property

@@ -2,10 +2,11 @@
 
 import csv
 import io
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.paper.cells import NOT_AVAILABLE
-from pipeline.paper.inputs import Inputs, Run
+from pipeline.paper.cells import COMPONENTS, NOT_AVAILABLE
+from pipeline.paper.inputs import Inputs, Run, Scores
 from pipeline.report.numbers import rounded
 from pipeline.report.records import GroupScores, TextScores
 from pipeline.report.tables import Row, Table
@@ -15,7 +16,8 @@ _DIGITS = 6
 _FIGURES = ("accuracy", "accuracy_first_wins", "accuracy_ties_wrong", "tie_rate", "bits_per_byte")
 _HEAD = (
     "variant", "seed", "commit", "dirty", "config_fingerprint", "model_fingerprint", "corpus",
-    "stand_in", "machine", "parameters", "tokens_seen", "words_seen", "tokens_per_second",
+    "stand_in", "machine", "parameters", *(f"parameters.{name}" for name in COMPONENTS),
+    "tokens_seen", "words_seen", "tokens_per_second",
 )  # fmt: skip
 
 
@@ -68,15 +70,21 @@ def machine(run: Run) -> str:
 
 
 def runs_csv(inputs: Inputs) -> str:
-    """Every run with every figure, unrounded; a missing or absent score is an empty cell."""
+    """A row a run with every figure, unrounded, then a row a scorer that knows nothing, whose
+    label stands for the variant; a missing or absent figure is an empty cell.
+    """
     tasks = list(inputs.settings.profile.tasks.values())
-    columns = [f"{task}.{figure}" for task in tasks for figure in _FIGURES]
+    runs = [run for found in inputs.runs.values() for run in found]
+    figures = [f"{task}.{figure}" for task in tasks for figure in _FIGURES]
+    curves = list(dict.fromkeys(key for run in runs for key in _curve(inputs, run)))
     target = io.StringIO()
-    writer = csv.DictWriter(target, [*_HEAD, *columns], restval="", lineterminator="\n")
+    columns = [*_HEAD, *figures, *curves]
+    writer = csv.DictWriter(target, columns, restval="", lineterminator="\n")
     writer.writeheader()
-    for runs in inputs.runs.values():
-        for run in runs:
-            writer.writerow({**_head(inputs, run), **_scores(run, tasks)})
+    for run in runs:
+        writer.writerow({**_head(inputs, run), **_figures(run.tasks, tasks), **_curve(inputs, run)})
+    for name, scores in inputs.nulls.items():
+        writer.writerow({"variant": name, **_corpus(inputs), **_figures(scores, tasks)})
     return target.getvalue()
 
 
@@ -87,9 +95,9 @@ def means_by_variant(inputs: Inputs) -> dict[str, Any]:
         if not runs:
             described[name] = {"status": "not run"}
             continue
-        figures = [_scores(run, list(run.tasks)) for run in runs]
+        figures = [_figures(run.tasks, list(run.tasks)) for run in runs]
         described[name] = {
-            "parameters": runs[0].train.parameters,
+            "parameters": runs[0].parameters,
             "tokens_seen": runs[0].train.tokens_seen,
             "seeds": [run.seed for run in runs],
             "commits": sorted({commit(run) for run in runs}),
@@ -102,14 +110,12 @@ def means_by_variant(inputs: Inputs) -> dict[str, Any]:
         }
     return {
         "profile": inputs.settings.selected.profile,
-        "corpus": inputs.tokens.source if inputs.tokens else None,
-        "stand_in": inputs.tokens.stand_in if inputs.tokens else None,
+        **_corpus(inputs),
         "variants": described,
     }
 
 
 def _head(inputs: Inputs, run: Run) -> dict[str, Any]:
-    tokens = inputs.tokens
     return {
         "variant": run.variant,
         "seed": run.seed,
@@ -117,21 +123,40 @@ def _head(inputs: Inputs, run: Run) -> dict[str, Any]:
         "dirty": run.provenance.get("dirty"),
         "config_fingerprint": run.config_fingerprint,
         "model_fingerprint": run.model_fingerprint,
-        "corpus": tokens.source if tokens else None,
-        "stand_in": tokens.stand_in if tokens else None,
+        **_corpus(inputs),
         "machine": machine(run),
-        "parameters": run.train.parameters,
+        "parameters": run.parameters,
+        **{f"parameters.{name}": run.components.get(name) for name in COMPONENTS},
         "tokens_seen": run.train.tokens_seen,
         "words_seen": run.train.words_seen,
         "tokens_per_second": run.provenance.get("tokens_per_second"),
     }
 
 
-def _scores(run: Run, tasks: list[str]) -> dict[str, float]:
+def _corpus(inputs: Inputs) -> dict[str, Any]:
+    tokens = inputs.tokens
     return {
-        f"{task}.{figure}": getattr(scores, figure)
+        "corpus": tokens.source if tokens else None,
+        "stand_in": tokens.stand_in if tokens else None,
+    }
+
+
+def _figures(scores: Mapping[str, Scores], tasks: Sequence[str]) -> dict[str, float]:
+    return {
+        f"{task}.{figure}": getattr(found, figure)
         for task in tasks
-        if isinstance(scores := run.tasks.get(task), GroupScores | TextScores)
+        if isinstance(found := scores.get(task), GroupScores | TextScores)
         for figure in _FIGURES
-        if hasattr(scores, figure)
+        if hasattr(found, figure)
+    }
+
+
+def _curve(inputs: Inputs, run: Run) -> dict[str, float]:
+    """What a learning curve shows of the tasks as a whole."""
+    shown = {f"{inputs.task('pairs')}.accuracy", f"{inputs.task('heldout')}.bits_per_byte"}
+    return {
+        f"{checkpoint}.{key}": value
+        for checkpoint, scores in run.checkpoints.items()
+        for key, value in _figures(scores, list(scores)).items()
+        if key in shown
     }

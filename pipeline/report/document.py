@@ -11,7 +11,7 @@ from pipeline.report.facts import data_table, origin_table, parameter_table, tra
 from pipeline.report.figures import Figures
 from pipeline.report.inputs import Inputs
 from pipeline.report.measures import finetune_table, measure_table
-from pipeline.report.numbers import count, fixed, percent, short_count
+from pipeline.report.numbers import count, fixed, fixed_or_dash, percent, short_count
 from pipeline.report.passages import Passages, passages
 from pipeline.report.scores import phenomena
 from pipeline.report.tables import (
@@ -128,7 +128,8 @@ def _highlights(inputs: Inputs) -> Iterator[Highlight]:
     for name in inputs.missing_tasks:
         yield Highlight(name, "missing", "see below for the reason")
     for name, text in inputs.text_tasks.items():
-        yield Highlight(name, fixed(text.bits_per_byte, 3), "bits per byte, lower is better")
+        bits = fixed_or_dash(text.bits_per_byte, 3)
+        yield Highlight(name, bits, "bits per byte, lower is better")
     largest, size = max(inputs.train.parameters_by_component.items(), key=lambda item: item[1])
     share = percent(size / inputs.train.parameters)
     yield Highlight(

@@ -24,6 +24,11 @@ def fixed(value: float, digits: int) -> str:
     return f"{rounded(value, digits):,}"
 
 
+def fixed_or_dash(value: float | None, digits: int) -> str:
+    """`fixed`; a dash where there is no number."""
+    return "–" if value is None else fixed(value, digits)
+
+
 def percent(fraction: float) -> str:
     """A fraction of 1 as percent with two decimals, without the sign."""
     return f"{rounded(fraction, PERCENT_DIGITS + 2).scaleb(2):f}"

@@ -100,18 +100,26 @@ class ChoiceTask(GroupScores):
 
 
 class TextScores(Record):
-    """How well running text is predicted."""
+    """How well running text is predicted, all of it with finite scores."""
 
     bits_per_byte: NonNegative
     perplexity: NonNegative | None = Field(description="null: too large for a float")
 
 
-class TextTask(TextScores):
+class AnyTextScores(Record):
+    """How well running text is predicted; null where a document's score is not finite."""
+
+    bits_per_byte: NonNegative | None
+    perplexity: NonNegative | None = Field(description="null: too large for a float, besides")
+    nonfinite: Count = 0
+
+
+class TextTask(AnyTextScores):
     """Held-out text: the model, and the scorers that know nothing, by name."""
 
     tokens: Count
     bytes: Count
-    null: dict[str, TextScores]
+    null: dict[str, AnyTextScores]
     missing_null: dict[str, Missing] = Field(default_factory=dict)
 
 

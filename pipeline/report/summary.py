@@ -39,9 +39,9 @@ def summarize(inputs: Inputs) -> dict[str, Any]:
         }
     for name, text in inputs.text_tasks.items():
         summary[name] = {
-            "bits_per_byte": _round(text.bits_per_byte),
+            "bits_per_byte": _round_or_none(text.bits_per_byte),
             **{
-                scored.name: _round(scored.scores.bits_per_byte) if scored.scores else None
+                scored.name: _round_or_none(scored.scores.bits_per_byte) if scored.scores else None
                 for scored in scorers(inputs, text, text.null)
                 if scored.kind == "null"
             },

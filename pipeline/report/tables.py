@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.report.inputs import Inputs
-from pipeline.report.numbers import count, fixed, interval, percent
+from pipeline.report.numbers import count, fixed_or_dash, interval, percent
 from pipeline.report.records import ChoiceTask, GroupScores
 from pipeline.report.scores import (
     MISSING,
@@ -21,6 +21,7 @@ _TIE_RULE = (
     "Accuracy gives a tie half a point. First-wins counts a tie as correct, as the argmax over "
     "[good, bad] of published pipelines does: read it with the tie rate beside it."
 )
+_TEXT_NOTE = "Lower is better. Bits per byte can be compared across tokenizers, perplexity cannot."
 
 
 @dataclass(frozen=True)
@@ -117,10 +118,9 @@ def text_table(inputs: Inputs) -> Table:
             if scored.scores is None:
                 rows.append(_without_scores(name, scored.name, 4))
                 continue
-            perplexity = scored.scores.perplexity
             cells = (
-                fixed(scored.scores.bits_per_byte, 4),
-                "–" if perplexity is None else fixed(perplexity, 2),
+                fixed_or_dash(scored.scores.bits_per_byte, 4),
+                fixed_or_dash(scored.scores.perplexity, 2),
                 count(task.tokens),
                 count(task.bytes),
             )
@@ -130,8 +130,14 @@ def text_table(inputs: Inputs) -> Table:
         ("Task", "Scorer", "Bits per byte", "Perplexity", "Tokens", "Bytes"),
         tuple(rows),
         frozenset({0, 1}),
-        ("Lower is better. Bits per byte can be compared across tokenizers, perplexity cannot.",),
+        (_TEXT_NOTE, *_unread(inputs)),
     )
+
+
+def _unread(inputs: Inputs) -> Iterator[str]:
+    for name, task in inputs.text_tasks.items():
+        if task.nonfinite:
+            yield f"{name}: {count(task.nonfinite)} documents had a non-finite score."
 
 
 def paradigm_table(inputs: Inputs, name: str, task: ChoiceTask) -> Table:

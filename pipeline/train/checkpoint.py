@@ -7,8 +7,9 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from pipeline.train.fingerprint import differences
 _log = logging.getLogger(__name__)
 
 KEPT = 2
+_OTHERS_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -84,13 +86,18 @@ class CheckpointStore:
     def load_latest(self) -> Snapshot | None:
         """Return the newest undamaged checkpoint, or None where there is none.
 
-        SllamaError: it belongs to another recipe, other data or other code; each difference named.
+        Damaged ones are renamed: they would count among the last KEPT. SllamaError: it was made by
+        other code, recipe or data; each difference named.
         """
-        for path in reversed(self.paths()):
+        paths = self.paths()
+        while paths:
+            path = paths.pop()
             try:
                 tensors, header = _read(path)
             except _DamagedError as error:
-                _log.warning("%s is damaged (%s): going back to the one before", path, error)
+                aside = path.rename(path.with_name(f"damaged-{path.name}"))
+                then = "going back to the one before" if paths else "training starts anew"
+                _log.warning("%s is damaged (%s), now %s: %s", path, error, aside.name, then)
                 continue
             self._require_same_run(path, header["facts"])
             for difference in differences(header["environment"], self._environment):
@@ -102,12 +109,35 @@ class CheckpointStore:
         """Return the checkpoints' files, oldest first."""
         return sorted(self.folder.glob("step-*.safetensors"))
 
+    def others(self) -> list[str]:
+        """Return a line on each of the newest other runs that are unfinished: how they differ."""
+        ages: dict[Path, float] = {}
+        # Another process may end its run, and remove it, meanwhile.
+        with suppress(OSError):
+            for path in sorted(self.folder.parent.glob("*/step-*.safetensors")):
+                ages[path] = path.stat().st_mtime
+        last = {path.parent: path for path in ages if path.parent != self.folder}
+        newest = sorted(last.values(), key=ages.__getitem__, reverse=True)
+        lines = (line for path in newest if (line := self._line_on(path)) is not None)
+        return list(islice(lines, _OTHERS_NAMED))
+
     def discard(self) -> None:
         """Remove the run's folder: it is over."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, step: int) -> Path:
         return self.folder / f"step-{step:09d}.safetensors"
+
+    def _line_on(self, path: Path) -> str | None:
+        try:
+            with safe_open(path, framework="pt") as stored:
+                header = json.loads(stored.metadata()["header"])
+            step, found = header["values"]["step"], differences(header["facts"], self._facts)
+        except Exception:  # unchecked, it may hold anything
+            return None
+        return (
+            f"{path.parent}: an unfinished run after step {step}, not this one ({'; '.join(found)})"
+        )
 
     def _require_same_run(self, path: Path, saved: dict[str, Any]) -> None:
         found = differences(saved, self._facts)

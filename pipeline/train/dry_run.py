@@ -7,28 +7,25 @@ from pathlib import Path
 import torch
 
 from pipeline.config import Params
-from pipeline.train.device import choose_numerics, deterministic_kernels
 from pipeline.train.metrics import parameters_by_component
-from pipeline.train.prepare import Prepared, prepare
-from pipeline.train.process_group import joined
+from pipeline.train.places import Places
+from pipeline.train.prepare import Prepared
+from pipeline.train.ready import ready
 from pipeline.train.step import take_step
 
 TIMED_STEPS = 3
 
 
-def dry_run(params: Params, tokens: Path) -> dict[str, str]:
+def dry_run(params: Params, places: Places) -> dict[str, str]:
     """Print, and return, parameters, tokens, steps, and estimates of memory and time.
 
     Nothing is written. Under torchrun the times are of all processes together, the memory is of
-    the first one. SllamaError: as `train` would raise before its first step.
+    the first one. SllamaError: as `train` would raise before its first step, but for checkpoints,
+    which are not looked at.
     """
-    with joined(params.train) as ranks:
-        numerics = choose_numerics(params.train)
-        with deterministic_kernels(params.train, numerics.device):
-            prepared = prepare(params, tokens, numerics, ranks)
-            seconds = _seconds_per_step(params, prepared)
-        table = _table(params, prepared, seconds)
-        if ranks.first:
+    with ready(params, places) as (prepared, _):
+        table = _table(params, prepared, _seconds_per_step(params, prepared))
+        if prepared.ranks.first:
             for name, value in table.items():
                 print(f"{name:24} {value}")
     return table

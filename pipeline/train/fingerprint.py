@@ -12,8 +12,11 @@ from pipeline.config import Params
 
 _PIPELINE = Path(__file__).resolve().parent.parent
 _CODE = ("train", "model", "data/sampler.py", "data/tokens.py", "seeding.py")
-# Says how often to save, not what to compute.
-_WITHOUT_EFFECT = {"checkpoint_every"}
+# Keys of `train` that say how often to save, what to do without memory, who watches: not what to
+# compute.
+WITHOUT_EFFECT = {"checkpoint_every", "on_out_of_memory", "trackers"}
+# How many batches may be left out has shaped nothing up to a checkpoint that has left out no more.
+_MAY_CHANGE = {"skip_nonfinite"}
 
 
 def describe_run(params: Params, tokens: dict[str, Any]) -> dict[str, Any]:
@@ -24,7 +27,7 @@ def describe_run(params: Params, tokens: dict[str, Any]) -> dict[str, Any]:
     nested = {
         "seed": params.seed,
         "model": params.model.model_dump(),
-        "train": params.train.model_dump(exclude=_WITHOUT_EFFECT),
+        "train": params.train.model_dump(exclude=WITHOUT_EFFECT | _MAY_CHANGE),
         "data": {
             "tokens": tokens["fingerprint"],
             "vocab_size": tokens["vocab_size"],

@@ -126,8 +126,9 @@ def _look(waiting: list[StepRecord], state: TrainingState, run: Run) -> float:
     require_finite(
         waiting,
         run.split,
-        f"last good checkpoint: {saved[-1] if saved else 'none'}; try a lower "
-        "train.learning_rate, or train.skip_nonfinite",
+        f"last good checkpoint: {saved[-1] if saved else 'none'}; with a larger "
+        "train.skip_nonfinite training goes on and leaves the batch out, with another "
+        "train.learning_rate it starts anew",
     )
     loss = float(waiting[-1].loss)
     for record in waiting:

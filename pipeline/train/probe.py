@@ -39,8 +39,13 @@ class MinimalPairs:
     def read(cls, folder: Path) -> "MinimalPairs":
         """Read BLiMP's format at any depth below `folder`: one paradigm a .jsonl file.
 
-        SllamaError: no file there, or one that is not of this format.
+        SllamaError: no such folder, no file there, or one that is not of this format.
         """
+        if not folder.is_dir():
+            raise SllamaError(
+                f"{folder}: no such folder; python -m stages.benchmarks --task blimp_fast --out "
+                f"{folder} fetches minimal pairs, and train.probe_every: 0 needs none"
+            )
         paradigms, sentences = [], []
         for path in sorted(folder.rglob("*.jsonl")):
             for pair in _pairs(path):

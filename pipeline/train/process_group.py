@@ -82,11 +82,14 @@ def _require_equal_shares(config: TrainConfig, rank: int, size: int) -> None:
 
 
 def _step_timeout() -> timedelta:
-    configured = os.environ.get(TIMEOUT_VARIABLE)
+    configured = os.environ.get(TIMEOUT_VARIABLE, str(_STEP_TIMEOUT))
     try:
-        return timedelta(seconds=_STEP_TIMEOUT if configured is None else float(configured))
-    except ValueError as error:
+        timeout = timedelta(seconds=float(configured))
+    except (ValueError, OverflowError) as error:
         raise SllamaError(f"{TIMEOUT_VARIABLE} is a number of seconds, not {configured}") from error
+    if timeout <= timedelta():
+        raise SllamaError(f"{TIMEOUT_VARIABLE} is more than 0 seconds, not {configured}")
+    return timeout
 
 
 def _take_device() -> str:

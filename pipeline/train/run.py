@@ -10,20 +10,20 @@ from typing import Any
 import torch
 
 from pipeline.config import Params
-from pipeline.io import disk_errors, replaceable_folder, write_json
+from pipeline.errors import SllamaError
+from pipeline.io import disk_errors, write_json
 from pipeline.model.export import export_model
 from pipeline.train.checkpoint import CheckpointStore, checkpoint_root
-from pipeline.train.device import choose_numerics, deterministic_kernels
 from pipeline.train.fingerprint import describe_environment, describe_run, run_name
 from pipeline.train.flops import measured_peak_flops
 from pipeline.train.loop import Run, fit
 from pipeline.train.metrics import training_metrics
-from pipeline.train.places import require_tokenizer_of
-from pipeline.train.prepare import Prepared, prepare
-from pipeline.train.probe import Probe, load_probe
-from pipeline.train.process_group import joined
+from pipeline.train.places import Places
+from pipeline.train.prepare import Prepared
+from pipeline.train.probe import Probe
+from pipeline.train.ready import ready
 from pipeline.train.state import TrainingState
-from pipeline.train.trackers import Trackers, require_packages
+from pipeline.train.trackers import Trackers
 
 _log = logging.getLogger(__name__)
 
@@ -31,55 +31,29 @@ WORD_CHECKPOINTS = "checkpoints"
 TRACKERS = "trackers"
 
 
-def train(
-    params: Params,
-    tokens: Path,
-    tokenizer: Path,
-    model_out: Path,
-    metrics_out: Path,
-    history_out: Path,
-) -> dict[str, Any] | None:
+def train(params: Params, places: Places) -> dict[str, Any] | None:
     """Train the recipe's model; return figures of the run that are no part of its result.
 
     Under torchrun several processes train it together; all but the first write nothing and
-    return None.
+    return None. A run that was interrupted goes on from its last checkpoint.
 
-    tokens, tokenizer: folders of the encode and tokenizer stages. model_out: a complete model
-    folder, with word-counted checkpoints below `checkpoints/` if the recipe asks for them; a model
-    that lies there is replaced, anything else refused.
-    metrics_out (JSON) and history_out (TSV) depend on recipe, data and machine type alone.
-    A run that was interrupted goes on from its last checkpoint.
-
-    SllamaError: bad input, or a checkpoint of another run. KeyboardInterrupt: stopped and saved.
+    SllamaError: bad input, a place that cannot be written, or a checkpoint made by other code.
+    KeyboardInterrupt: stopped and saved.
     """
-    require_packages(params.train.trackers)
-    with joined(params.train) as ranks:
-        numerics = choose_numerics(params.train)
-        with deterministic_kernels(params.train, numerics.device):
-            model_out = replaceable_folder(model_out, "config.json")
-            prepared = prepare(params, tokens, numerics, ranks)
-            require_tokenizer_of(prepared.facts["vocab_size"], tokenizer)
-            probe = _probe(params, prepared, tokenizer)
-            store = _checkpoint_store(params, prepared, probe)
-            with store.lock() if ranks.first else nullcontext():
-                figures = _train(params, prepared, probe, store, tokenizer, history_out)
-                _take_kept_weights(params, prepared.state)
-                metrics = training_metrics(params, prepared, probe)
-                if ranks.first:
-                    _export(prepared, store, tokenizer, model_out)
-                    prepared.state.history.write(history_out)
-                    write_json(metrics_out, metrics)
-                    store.discard()
-                ranks.wait()
+    with ready(params, places) as (prepared, probe):
+        ranks = prepared.ranks
+        store = _checkpoint_store(params, prepared, probe)
+        with store.lock() if ranks.first else nullcontext():
+            figures = _train(params, prepared, probe, store, places)
+            _take_kept_weights(params, prepared.state)
+            metrics = training_metrics(params, prepared, probe)
+            if ranks.first:
+                _export(prepared, store, places)
+                prepared.state.history.write(places.history)
+                write_json(places.metrics, metrics)
+                store.discard()
+            ranks.wait()
     return figures if ranks.first else None
-
-
-def _probe(params: Params, prepared: Prepared, tokenizer: Path) -> Probe | None:
-    if params.train.probe_every == 0:
-        return None
-    context = params.model.max_position_embeddings
-    pairs = Path(params.train.probe_pairs)
-    return load_probe(pairs, tokenizer, prepared.facts, context, prepared.ranks)
 
 
 def _checkpoint_store(params: Params, prepared: Prepared, probe: Probe | None) -> CheckpointStore:
@@ -98,23 +72,22 @@ def _train(
     prepared: Prepared,
     probe: Probe | None,
     store: CheckpointStore,
-    tokenizer: Path,
-    history_out: Path,
+    places: Places,
 ) -> dict[str, Any]:
     state, ranks = prepared.state, prepared.ranks
-    _take_up(prepared, store)
+    _take_up(params, prepared, store)
     if state.step > 0:
         _log.info("going on after step %d of %d", state.step, params.train.steps)
     first = state.step, state.tokens
     peak = ranks.size * measured_peak_flops(prepared.numerics)
 
     def export(name: str) -> None:
-        _replace_folder(store.folder / WORD_CHECKPOINTS / name, prepared, tokenizer)
+        _replace_folder(store.folder / WORD_CHECKPOINTS / name, prepared, places.tokenizer)
 
     trackers = Trackers(
         params.train.trackers if ranks.first else [],
         store.folder.name,
-        history_out.parent / TRACKERS,
+        places.history.parent / TRACKERS,
         describe_run(params, prepared.facts),
         sent=len(state.history.rows),
     )
@@ -132,7 +105,7 @@ def _train(
         test=prepared.test,
         probe=probe,
         store=store,
-        history_path=history_out,
+        history_path=places.history,
         trackers=trackers,
         export=export,
         share_of_peak=share_of_peak,
@@ -155,16 +128,28 @@ def _train(
     }
 
 
-def _take_up(prepared: Prepared, store: CheckpointStore) -> None:
-    """Bring every process to the state of the newest checkpoint, or to one initial state."""
+def _take_up(params: Params, prepared: Prepared, store: CheckpointStore) -> None:
+    """Bring every process to the state of the newest checkpoint, or to one initial state.
+
+    SllamaError: more batches were left out up to there than the recipe allows.
+    """
     state, ranks = prepared.state, prepared.ranks
     saved = store.load_latest() if ranks.first else None
     if saved is not None:
         state.restore(saved)
+    elif ranks.first:
+        for line in store.others():
+            _log.info("%s", line)
     if ranks.size > 1:
         shared = ranks.broadcast(state.snapshot() if ranks.first else None)
         if not ranks.first:
             state.restore(shared)
+    allowed = params.train.skip_nonfinite
+    if state.skipped > allowed:
+        raise SllamaError(
+            f"{state.skipped} batches of this run were left out, train.skip_nonfinite allows "
+            f"{allowed}; raise it, or remove {store.folder} to start anew"
+        )
 
 
 def _take_kept_weights(params: Params, state: TrainingState) -> None:
@@ -173,8 +158,10 @@ def _take_kept_weights(params: Params, state: TrainingState) -> None:
         state.load_weights(state.best.weights)
 
 
-def _export(prepared: Prepared, store: CheckpointStore, tokenizer: Path, model_out: Path) -> None:
-    _replace_folder(model_out, prepared, tokenizer)
+def _export(prepared: Prepared, store: CheckpointStore, places: Places) -> None:
+    # A link stays: what it leads to is replaced.
+    model_out = places.model.resolve()
+    _replace_folder(model_out, prepared, places.tokenizer)
     if (store.folder / WORD_CHECKPOINTS).exists():
         shutil.copytree(store.folder / WORD_CHECKPOINTS, model_out / WORD_CHECKPOINTS)
 

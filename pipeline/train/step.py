@@ -19,12 +19,12 @@ from pipeline.train.state import TrainingState
 
 _log = logging.getLogger(__name__)
 
-_DOCUMENTS_NAMED = 8
+_RANGES_NAMED = 8
 
 
 @dataclass(frozen=True)
 class StepRecord:
-    """A step done: its place, loss and gradient norm still on the device, its windows.
+    """A step done: its place, loss and gradient norm still on the device, its windows' offsets.
 
     skipped: the numbers were not finite and the weights were left as they were.
     """
@@ -33,6 +33,7 @@ class StepRecord:
     loss: torch.Tensor
     gradient_norm: torch.Tensor
     offsets: npt.NDArray[np.int64]
+    sequence_length: int
     skipped: bool
 
     def is_finite(self) -> bool:
@@ -68,7 +69,7 @@ def take_step(
         "learning_rate": rate,
     }
     skip = state.skipped < config.skip_nonfinite and not _finite(loss, gradient_norm)
-    record = StepRecord(place, loss, gradient_norm, offsets, skip)
+    record = StepRecord(place, loss, gradient_norm, offsets, config.sequence_length, skip)
     if skip:
         state.skipped += 1
         state.optimizers.zero_grad()
@@ -87,12 +88,23 @@ def require_finite(records: list[StepRecord], split: TokenSplit, advice: str) ->
 
 def describe_nonfinite(record: StepRecord, split: TokenSplit) -> str:
     """Return which step, which numbers, which documents of the training split."""
-    documents = np.searchsorted(split.document_starts, record.offsets, side="right") - 1
-    named = ", ".join(str(number) for number in np.unique(documents)[:_DOCUMENTS_NAMED])
     return (
         f"step {int(record.place['step'])}: loss {float(record.loss)}, gradient norm "
-        f"{float(record.gradient_norm)}, with windows from training documents {named}, ..."
+        f"{float(record.gradient_norm)}, with windows from training documents "
+        f"{_documents(record, split)}"
     )
+
+
+def _documents(record: StepRecord, split: TokenSplit) -> str:
+    """Return the documents that the windows reach into, as "3-7, 9"."""
+    # A window has one token more, the last target.
+    ends = [record.offsets, record.offsets + record.sequence_length]
+    first, last = np.searchsorted(split.document_starts, ends, side="right") - 1
+    each = [np.arange(a, b + 1) for a, b in zip(first, last, strict=True)]
+    covered = np.unique(np.concatenate(each))
+    ranges = np.split(covered, np.flatnonzero(np.diff(covered) > 1) + 1)
+    named = [str(r[0]) if len(r) == 1 else f"{r[0]}-{r[-1]}" for r in ranges[:_RANGES_NAMED]]
+    return ", ".join(named + ["..."] * (len(ranges) > _RANGES_NAMED))
 
 
 def _finite(loss: torch.Tensor, gradient_norm: torch.Tensor) -> bool:

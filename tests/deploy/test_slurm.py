@@ -1,5 +1,6 @@
 """Slurm scripts, run with stand-ins for the commands of Slurm that record how they were called."""
 
+import json
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.imports import ROOT
+from tests.integration.checkout import Checkout
 
 SCRIPTS = sorted((ROOT / "deploy" / "slurm").glob("*.sbatch"))
 
@@ -28,10 +30,11 @@ STAND_INS = {
     "trap 'sleep 0.3; echo saved >> \"$CALLS\"; exit ${LAST:-130}' TERM\n"
     'echo $$ > "$CALLS.pid"; echo ready >> "$CALLS"\nwhile true; do sleep 0.05; done\n',
 }
+SECOND_OF_AN_ARRAY = {"SLURM_ARRAY_JOB_ID": "41000", "SLURM_ARRAY_TASK_ID": "2"}
 
 
 class Cluster:
-    """A folder that looks like a checkout with an environment, and a PATH of stand-ins."""
+    """What looks like a checkout with an environment and plans, and a PATH of stand-ins."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.calls = folder, folder / "calls"
@@ -42,6 +45,11 @@ class Cluster:
             (commands / name).write_text(text)
             (commands / name).chmod(0o755)
         self.calls.touch()
+        (folder / "deploy").symlink_to(ROOT / "deploy")
+        plans = folder / "paper" / "plan"
+        plans.mkdir(parents=True)
+        for name in ("data", "evaluate-1", "no_pwa-1", "sllama-1"):
+            (plans / f"{name}.yaml").touch()
 
     def start(self, script: str, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         path = f"{self.folder}/.venv/bin:{os.environ['PATH']}"
@@ -49,7 +57,7 @@ class Cluster:
             "PATH": path, "CALLS": str(self.calls), "SLURM_SUBMIT_DIR": str(self.folder),
             "SLURM_JOB_ID": "41234", "SLURM_JOB_NUM_NODES": "2",
             "SLURM_JOB_NODELIST": "node-[a-b]", "SLURM_GPUS_ON_NODE": "4",
-            "SLURM_ARRAY_JOB_ID": "41000", "SLURM_ARRAY_TASK_ID": "2", **variables,
+            **({} if script == "train.sbatch" else SECOND_OF_AN_ARRAY), **variables,
         }  # fmt: skip
         argv = ["bash", str(ROOT / "deploy" / "slurm" / script), *arguments]
         return subprocess.Popen(
@@ -100,14 +108,19 @@ def test_a_run_over_nodes(cluster: Cluster) -> None:
 
 
 def test_a_run_in_an_image(cluster: Cluster) -> None:
-    variables = {"SLLAMA_SIF": "/images/sllama-train.sif", "SLLAMA_CHECKPOINTS": "/scratch/runs"}
+    checkpoints = cluster.folder / "scratch" / "runs"
+    variables = {
+        "SLLAMA_SIF": "/images/sllama-train.sif",
+        "SLLAMA_CHECKPOINTS": str(checkpoints),
+    }
     assert cluster.start("train.sbatch", **variables).wait() == 0
     (arguments,) = cluster.called("apptainer")
     image = arguments.index("/images/sllama-train.sif")
     assert arguments[0] == "exec"
     assert "--nv" in arguments[:image]
     bound = [b for a, b in pairwise(arguments) if a == "--bind"]
-    assert bound == [f"{cluster.folder}:/workspace", "/scratch/runs"]
+    assert bound == [f"{cluster.folder}:/workspace", str(checkpoints)]
+    assert checkpoints.is_dir()
     assert arguments[image + 1] == "torchrun"
 
 
@@ -126,6 +139,7 @@ def test_a_failed_run_fails_the_job_and_is_not_queued_again(cluster: Cluster) ->
 @pytest.mark.parametrize(("script", "job"), [
     ("train.sbatch", "41234"),
     ("array.sbatch", "41000_2"),
+    ("paper.sbatch", "41000_2"),
 ])  # fmt: skip
 def test_a_run_out_of_time_is_saved_and_queued_again(
     cluster: Cluster, script: str, job: str
@@ -138,9 +152,11 @@ def test_a_run_out_of_time_is_saved_and_queued_again(
     assert process.wait(20) == 130
     assert cluster.called("saved") == [[]]
     assert cluster.called("scontrol")[-1] == ["requeue", job]
+    through_slurm = [] if script == "array.sbatch" else [["--signal=TERM", job]]
+    assert cluster.called("scancel") == through_slurm
 
 
-@pytest.mark.parametrize("script", ["train.sbatch", "array.sbatch"])
+@pytest.mark.parametrize("script", ["train.sbatch", "array.sbatch", "paper.sbatch"])
 def test_a_run_that_ends_well_when_it_is_stopped_is_not_queued_again(
     cluster: Cluster, script: str
 ) -> None:
@@ -158,7 +174,7 @@ def test_a_line_of_overrides_is_an_experiment(cluster: Cluster) -> None:
     assert cluster.start("array.sbatch", "variants.txt").wait() == 0
     (arguments,) = cluster.called("dvc")
     assert arguments == [
-        "exp", "run", "--temp", "--name", "sweep-41000-2",
+        "--wait-for-lock", "exp", "run", "--temp", "--name", "sweep-41000-2",
         "-S", "model.attention=mha", "-S", "seed=2",
     ]  # fmt: skip
 
@@ -170,3 +186,54 @@ def test_a_line_that_is_not_there_is_an_error(cluster: Cluster) -> None:
     assert process.returncode == 1
     assert said.strip().endswith("variants.txt has no line 2")
     assert cluster.called("dvc") == []
+
+
+@pytest.mark.slow
+def test_tasks_that_start_together_all_run(tmp_path: Path) -> None:
+    toy = Checkout(tmp_path, tmp_path / "checkpoints")
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "activate").touch()
+    (tmp_path / ".gitignore").write_text("/.venv\n")
+    (tmp_path / "params.yaml").write_text("seed: 0\n")
+    stage = {"cmd": "cp params.yaml out", "params": ["seed"], "outs": ["out"]}
+    (tmp_path / "dvc.yaml").write_text(json.dumps({"stages": {"toy": stage}}))
+    (tmp_path / "variants.txt").write_text("".join(f"-S seed={seed}\n" for seed in range(1, 5)))
+    toy.run("git", "init", "--quiet")
+    toy.run("dvc", "init", "--quiet")
+    toy.commit("a stage")
+    script = str(ROOT / "deploy" / "slurm" / "array.sbatch")
+    tasks = [
+        subprocess.Popen(
+            ["bash", script, "variants.txt"],
+            cwd=tmp_path,
+            env={
+                **toy.environment,
+                **SECOND_OF_AN_ARRAY,
+                "SLURM_SUBMIT_DIR": str(tmp_path),
+                "SLURM_ARRAY_TASK_ID": str(number),
+            },
+        )
+        for number in range(1, 5)
+    ]
+    assert [task.wait(300) for task in tasks] == [0, 0, 0, 0]
+    made = toy.run("git", "for-each-ref", "--format=%(refname:lstrip=-1)", "refs/exps")
+    assert {f"sweep-41000-{number}" for number in range(1, 5)} <= set(made.split())
+
+
+def test_each_task_of_an_array_trains_one_run_of_the_paper(cluster: Cluster) -> None:
+    assert cluster.start("paper.sbatch", SLURM_GPUS_ON_NODE="1").wait() == 0
+    (arguments,) = cluster.called("torchrun")
+    assert arguments[-13:] == [
+        "stages.train", "--params", "paper/plan/sllama-1.yaml",
+        "--tokens", "paper/data/tokens", "--tokenizer", "paper/data/tokenizer",
+        "--model", "paper/models/sllama-1", "--metrics", "paper/results/train/sllama-1.json",
+        "--history", "paper/results/history/sllama-1.tsv",
+    ]  # fmt: skip
+
+
+def test_a_run_that_the_paper_does_not_have_is_an_error(cluster: Cluster) -> None:
+    process = cluster.start("paper.sbatch", SLURM_ARRAY_TASK_ID="3")
+    _, said = process.communicate()
+    assert process.returncode == 1
+    assert said == "error: paper/plan has no run 3\n"
+    assert cluster.called("torchrun") == []

@@ -85,6 +85,12 @@ def test_compose_runs_every_stage_once_in_its_image_hardened() -> None:
     assert sorted(ran) == sorted(yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"])
 
 
+def test_compose_passes_the_commit_and_what_trackers_are_set_by() -> None:
+    documented = re.findall(r"`((?:MLFLOW|WANDB)_\w+)`", (ROOT / "docs/publish.md").read_text())
+    for service in compose().values():
+        assert {"SLLAMA_COMMIT", "SLLAMA_DIRTY", *documented} <= set(service["environment"])
+
+
 def test_no_secret_and_no_data_reach_the_build() -> None:
     lines = Path(ROOT / ".dockerignore").read_text().split("\n")
     assert "*" in lines

@@ -20,7 +20,8 @@ from pipeline.evaluate.aoa_data import (
 )
 from pipeline.evaluate.aoa_run import run_aoa
 from pipeline.evaluate.items import MissingDataError
-from tests.evaluate.toys import make_config, make_model
+from pipeline.evaluate.run import EvaluationRequest, run_evaluation
+from tests.evaluate.toys import make_config, make_model, make_tokenizer
 
 MILLIONS = [*range(1, 10), *range(10, 101, 10)]
 SEEN = [count * 1e6 for count in MILLIONS]
@@ -109,8 +110,8 @@ def test_checkpoints_come_by_words_seen(model: Path, tmp_path: Path) -> None:
         find_checkpoints(tmp_path / "elsewhere" / "model")
 
 
-def run(model: Path, data: Path) -> tuple[dict[str, Any], list[str]]:
-    return run_aoa("aoa", METADATA, model, data, make_config(tasks=["aoa"]))
+def run(model: Path, data: Path, tokenizer: Path | None = None) -> tuple[dict[str, Any], list[str]]:
+    return run_aoa("aoa", METADATA, model, tokenizer, data, make_config(tasks=["aoa"]))
 
 
 def test_the_task_end_to_end(model: Path, tmp_path: Path) -> None:
@@ -159,6 +160,25 @@ def test_a_word_after_bos_is_what_is_scored(model: Path, tmp_path: Path) -> None
         logprobs = AutoModelForCausalLM.from_pretrained(folder)(ids).logits.log_softmax(-1)
     expected = logprobs[0, :-1].gather(1, ids[0, 1:, None]).sum()
     assert row["scores"][0] == pytest.approx(float(expected), abs=1e-4)
+
+
+def test_a_tokenizer_that_is_named_takes_the_place_of_the_checkpoints_own(
+    model: Path, tmp_path: Path
+) -> None:
+    data, other = write_words(tmp_path), make_tokenizer(tmp_path / "other", 262)
+    request = EvaluationRequest(
+        tasks=["aoa"],
+        out=tmp_path / "out.json",
+        config=make_config(tasks=["aoa"]),
+        model=model,
+        tokenizer=other,
+        data=data,
+        items=tmp_path / "items.jsonl",
+    )
+    run_evaluation(request)
+    lines = (tmp_path / "items.jsonl").read_text().splitlines(keepends=True)
+    assert lines == run(model, data, other)[1]
+    assert lines != run(model, data)[1] == run(model, data, model / "checkpoints" / "chck_1M")[1]
 
 
 def test_of_a_word_listed_twice_the_first_row_counts(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
-from transformers import AutoTokenizer, GPT2Config, GPT2Model
+from transformers import AutoTokenizer, GPT2Config, GPT2Model, OPTConfig, OPTModel
 
 from pipeline.errors import SllamaError
 from pipeline.evaluate.catalog import describe
@@ -21,8 +21,10 @@ from pipeline.evaluate.finetune.model import Classifier, load_classifier
 from pipeline.evaluate.finetune.recipe import learning_rate_share, recipe_of
 from pipeline.evaluate.finetune.run import run_finetuning
 from pipeline.evaluate.items import MissingDataError
+from pipeline.evaluate.results import NonFiniteError
 
 CPU = torch.device("cpu")
+WORDS = ["cats", "Tim.", "loud", "naïve", "unseen"]
 
 
 def made_up(count: int, seed: int) -> list[dict[str, Any]]:
@@ -57,9 +59,11 @@ def metadata(**changes: Any) -> dict[str, Any]:
     return {**known, "epochs": 3, "batch_size": 8, "learning_rate": 1e-3, **changes}
 
 
-def run(model: Path, data: Path, **changes: Any) -> tuple[dict[str, Any], list[str]]:
+def run(
+    model: Path, data: Path, context: int = 64, **changes: Any
+) -> tuple[dict[str, Any], list[str]]:
     return run_finetuning(
-        "glue_rte", metadata(**changes), model, model, data, 64, CPU, samples=50, seed=0
+        "glue_rte", metadata(**changes), model, model, data, context, CPU, samples=50, seed=0
     )
 
 
@@ -69,6 +73,7 @@ def test_a_learnable_task_is_learnt(model_folder: Path, data: Path) -> None:
     assert result["official"]["score"] >= 0.95
     assert result["null"]["constant"]["score"] == 0.5
     assert (result["n"], result["train"], result["context"]) == (40, 96, 64)
+    assert result["truncated"] == 0
     low, high = result["ci95"]
     assert low <= result["score"] <= high
     rows = [json.loads(line) for line in lines]
@@ -143,10 +148,46 @@ def test_the_last_token_decides(model_folder: Path) -> None:
 
 def test_long_pairs_are_cut_and_keep_both_texts(model_folder: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(model_folder)
-    (row,) = encode(tokenizer, [Example(("The cats annoy Tim. " * 30, "A dog."), 0)], 24)
-    assert len(row) == 24
+    long, short = (Example(("The cats annoy Tim. " * times, "A dog."), 0) for times in (30, 1))
+    (row, _), truncated = encode(tokenizer, [long, short], 24)
+    assert (len(row), truncated) == (24, 1)
     tail = tokenizer("A dog.", add_special_tokens=False)["input_ids"]
     assert row[-len(tail) :] == tail
+
+
+@given(st.lists(st.sampled_from(WORDS), min_size=1), st.lists(st.sampled_from(WORDS), min_size=1))
+def test_a_pair_is_cut_when_it_is_longer_than_the_context(
+    model_folder: Path, first: list[str], second: list[str]
+) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(model_folder)
+    example = Example((" ".join(first), " ".join(second)), 0)
+    (whole,), truncated = encode(tokenizer, [example], 1000)
+    assert truncated == 0
+    for length in {max(3, len(whole) - 1), len(whole), len(whole) + 1}:
+        assert encode(tokenizer, [example], length)[1] == (len(whole) > length)
+
+
+def test_the_result_counts_the_scored_pairs_that_were_cut(
+    model_folder: Path, data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(model_folder)
+    pairs = [(row["sentence1"], row["sentence2"]) for row in made_up(40, 1)]
+    lengths = [len(tokenizer(*pair)["input_ids"]) for pair in pairs]
+    context = sorted(lengths)[20]
+    longer = sum(length > context for length in lengths)
+    result, _ = run(model_folder, data, context, epochs=1)
+    assert result["truncated"] == longer > 0
+    assert f"rte: {longer} of 40 scored pairs are longer than {context} tokens" in caplog.text
+    assert "of 96 training pairs are longer" in caplog.text
+
+
+def test_a_body_may_be_narrower_at_its_end_than_inside(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "word_embed_proj_dim": 16, "ffn_dim": 64, "vocab_size": 300}
+    config = OPTConfig(**sizes, num_hidden_layers=1, num_attention_heads=2)
+    OPTModel(config).save_pretrained(tmp_path)
+    classifier = load_classifier(tmp_path, 3, CPU).eval()
+    assert classifier(*pad_left([[2, 5, 9], [7, 8]], 1, CPU)).shape == (2, 3)
 
 
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=1, max_size=40))
@@ -211,7 +252,7 @@ def test_braces_in_a_text_are_text(tmp_path: Path) -> None:
 def test_missing_training_data_is_missing_and_a_loss_that_is_not_finite_is_an_error(
     model_folder: Path, data: Path
 ) -> None:
-    with pytest.raises(SllamaError, match="not finite"):
+    with pytest.raises(NonFiniteError, match="not finite"):
         run(model_folder, data, learning_rate=1e30)
     (data / "glue_filtered" / "rte.train.jsonl").unlink()
     with pytest.raises(MissingDataError, match=r"rte\.train\.jsonl"):

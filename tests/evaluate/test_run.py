@@ -1,6 +1,7 @@
 import gc
 import json
 import math
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,15 @@ from safetensors.numpy import save_file
 from safetensors.torch import load_file
 from safetensors.torch import save_file as save_torch
 
+from pipeline.config import load_params
 from pipeline.data.benchmarks import fetch_benchmarks
 from pipeline.errors import SllamaError
-from pipeline.evaluate.catalog import describe, known_tasks
+from pipeline.evaluate.catalog import describe, known_tasks, task_names
+from pipeline.evaluate.readers import READING_NUMBERS
 from pipeline.evaluate.run import EvaluationRequest, run_evaluation
+from stages.evaluate import arguments, work
 from tests.evaluate.toys import PAIRS, make_config, make_model, write_pairs
+from tests.imports import ROOT
 
 
 def run(tmp_path: Path, tasks: list[str], **options: Any) -> dict[str, Any]:
@@ -189,6 +194,50 @@ def test_an_unknown_task_names_the_nearest(tmp_path: Path, tokenizer_folder: Pat
         run(tmp_path, ["blimp_filterd"], scorer="uniform", tokenizer=tokenizer_folder)
 
 
+def test_names_of_tasks_may_be_spaced_and_repeated() -> None:
+    assert task_names(" demo_pairs, heldout,,demo_pairs,") == ["demo_pairs", "heldout"]
+    for empty in ("", " , "):
+        with pytest.raises(SllamaError, match=r"no task is named .*; known: .*, heldout, "):
+            task_names(empty)
+
+
+def test_a_task_named_twice_is_scored_once(
+    tmp_path: Path, tokenizer_folder: Path, benchmarks: Path
+) -> None:
+    parser = ArgumentParser()
+    arguments(parser)
+    given = ["--tasks=demo_pairs, demo_pairs,", "--scorer=uniform", f"--data={benchmarks}"]
+    written = [f"--out={tmp_path / 'out.json'}", f"--items={tmp_path / 'items.jsonl'}"]
+    options = parser.parse_args([*given, f"--tokenizer={tokenizer_folder}", *written])
+    work(load_params(ROOT / "params.yaml"), options)
+    assert len((tmp_path / "items.jsonl").read_text().splitlines()) == len(PAIRS)
+
+
+@pytest.mark.parametrize(
+    ("out", "items", "message"),
+    [
+        ("folder", None, "folder: a folder is there"),
+        ("out.json", "folder", "folder: a folder is there"),
+        ("out.json", "folder/../out.json", "for the results .* and for the items too"),
+        ("file/below/out.json", None, "file is no folder that can be written to"),
+    ],
+)
+def test_files_that_cannot_be_written_are_refused_before_anything_is_loaded(
+    tmp_path: Path, out: str, items: str | None, message: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    request = EvaluationRequest(
+        tasks=["demo_pairs"],
+        out=tmp_path / out,
+        config=make_config(),
+        model=tmp_path / "absent",
+        items=items and tmp_path / items,
+    )
+    with pytest.raises(SllamaError, match=message):
+        run_evaluation(request)
+
+
 def test_tokens_of_another_tokenizer_are_refused(tmp_path: Path, tokenizer_folder: Path) -> None:
     tokens = write_tokens(tmp_path / "tokens", vocab_size=299)
     with pytest.raises(SllamaError, match="do not belong together"):
@@ -219,3 +268,19 @@ def test_bfloat16_warns_of_decisions_within_its_rounding(
     results = run(tmp_path, ["demo_pairs"], model=constant_folder, data=benchmarks, config=config)
     assert results["dtype"] == "bfloat16"
     assert "within the rounding of bfloat16" in caplog.text
+
+
+def test_only_decisions_are_within_a_rounding(
+    tmp_path: Path, constant_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "reading").mkdir()
+    names = [*READING_NUMBERS, "item", "word", "prev_item", "prev_word"]
+    rows = [",".join([*["1"] * len(READING_NUMBERS), "The", "cats", "The", "cats"])] * 2
+    (tmp_path / "reading" / "reading_data.csv").write_text("\n".join([",".join(names), *rows]))
+    (tmp_path / "wug_past_tense").mkdir()
+    judged = json.dumps({"sentences": "A cat.\tA cat.", "ratio": 0.5})
+    (tmp_path / "wug_past_tense" / "wug_past_tense.jsonl").write_text(judged)
+    config = {"dtype": "bfloat16"}
+    run(tmp_path, ["reading", "wug_past"], model=constant_folder, data=tmp_path, config=config)
+    (warned,) = [line for line in caplog.messages if "within the rounding" in line]
+    assert warned.startswith("wug_past: 1 of 1 decisions")

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import SllamaError
 from pipeline.evaluate.catalog import describe
 from pipeline.evaluate.heldout import HeldoutDocument
+from pipeline.evaluate.results import NonFiniteError
 from pipeline.evaluate.run import EvaluationRequest, run_evaluation
 from pipeline.evaluate.samples import beginnings, draw
 from tests.evaluate.toys import make_config
@@ -105,5 +105,5 @@ def test_draws_follow_the_distribution() -> None:
 
 
 def test_a_logit_that_is_not_finite_is_refused() -> None:
-    with pytest.raises(SllamaError, match="not finite"):
+    with pytest.raises(NonFiniteError, match="not finite"):
         draw(np.array([0.0, np.nan]), 1.0, np.random.default_rng(0))

@@ -6,9 +6,11 @@ import pytest
 
 from pipeline.data.protected import PROTECTED_VARIABLE, protected_folder
 from pipeline.errors import SllamaError
-from pipeline.evaluate import submission
+from pipeline.evaluate import submission_parts
 from pipeline.evaluate.readers import READING_NUMBERS
-from pipeline.evaluate.submission import PARTS, build_submission, main
+from pipeline.evaluate.submission import build_submission, main
+from pipeline.evaluate.submission_fast import fast_results
+from pipeline.evaluate.submission_parts import PARTS, Rules, fast_sizes
 from pipeline.io import read_yaml
 
 PAIRS = [{"sentence_good": "A.", "sentence_bad": "B."}] * 3
@@ -27,8 +29,8 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_lines(tmp_path / "full_eval" / "wug_past_tense" / "wug_past_tense.jsonl", [wug])
     sizes = tmp_path / "sizes.yaml"
     known = {"blimp": {"island": 3}, "wug_past": {"wug_past": 1}, "glue": {"wsc": 2, "rte": 9}}
-    sizes.write_text(json.dumps({"2025": known, "2026": known}))
-    monkeypatch.setattr(submission, "SIZES", sizes)
+    sizes.write_text(json.dumps({"2025": known, "2026": known, "fast": {}}))
+    monkeypatch.setattr(submission_parts, "SIZES", sizes)
     return tmp_path
 
 
@@ -162,7 +164,7 @@ def test_a_reading_score_that_is_not_finite_is_null(data: Path) -> None:
     table = data / "reading" / "reading_data.csv"
     table.parent.mkdir()
     table.write_text(f"{','.join(names)}\n{figures}A,b,,\n{figures}A b,c,A,b\n")
-    Path(submission.SIZES).write_text(json.dumps({"2025": {"reading": {"reading": 2}}}))
+    Path(submission_parts.SIZES).write_text(json.dumps({"2025": {"reading": {"reading": 2}}}))
     items = write_lines(
         data / "items.jsonl", score_lines("reading", {"0": [None], "1": [-2.0, None]})
     )
@@ -189,7 +191,7 @@ def test_ewok_is_found_in_the_folder_of_protected_data(
     monkeypatch.setenv(PROTECTED_VARIABLE, str(data / "elsewhere") if named else "")
     row = {"Context1": "C1.", "Context2": "C2.", "Target1": "T1.", "Target2": "T2."}
     write_lines(protected_folder() / "full_eval" / "ewok_filtered" / "social.jsonl", [row])
-    Path(submission.SIZES).write_text(json.dumps({"2025": {"ewok": {"social": 1}}}))
+    Path(submission_parts.SIZES).write_text(json.dumps({"2025": {"ewok": {"social": 1}}}))
     items = write_lines(data / "items.jsonl", score_lines("ewok", {"social_0": [-2.0, -1.0]}))
     out = data / "out.json"
     main(["--rules=2025", "--items", str(items), f"--data={data}", f"--out={out}"])
@@ -197,21 +199,81 @@ def test_ewok_is_found_in_the_folder_of_protected_data(
     assert json.loads(out.read_text())["ewok"] == {"social": {"predictions": predictions}}
 
 
-def test_fast_results_come_in_the_order_of_the_checkpoints(data: Path) -> None:
-    items = write_lines(data / "items.jsonl", score_lines("blimp_filtered", SCORES))
-    files = []
-    for number in range(2):
-        groups = {"island": {"accuracy_first_wins": number / 2}}
-        task = {"status": "ok", "metric": "accuracy", "paradigms": groups}
-        files.append(data / f"chck_{number}M.json")
-        files[-1].write_text(json.dumps({"tasks": {"blimp_fast": task}}))
-    made = build_submission("2026", [items], data, files)["fast_eval_results"]
-    assert made["blimp"] == [{"island": 0.0}, {"island": 0.5}]
-    assert made["reading"] == [None, None]
+def fast_tasks(rules: Rules, number: int = 0) -> dict[str, dict[str, Any]]:
+    """Results of each fast task of a year, with the numbers of items that its data has."""
+    figures = {"accuracy": number / 40, "accuracy_first_wins": number / 20}
+    tasks: dict[str, dict[str, Any]] = {}
+    for key, sizes in fast_sizes(rules).items():
+        groups = {name: {"n": n, **figures} for name, n in sizes.items()}
+        task = str(PARTS[rules][key].fast_task)
+        tasks[task] = {"status": "ok", "metric": "accuracy", "paradigms": groups}
+    tasks["reading"] = {"status": "ok", "metric": "r2_gain", "n": 1726}
+    tasks["reading"] |= {"eye_tracking": None, "self_paced": 0.5}
+    for task, n in (("wug_adj", 200), ("wug_past", 50)):
+        if task in tasks:
+            tasks[task] = {"status": "ok", "metric": "spearman", "n": n, "score": 0.25}
+    return tasks
+
+
+def write_fast(path: Path, tasks: dict[str, dict[str, Any]]) -> Path:
+    path.write_text(json.dumps({"tasks": tasks}))
+    return path
+
+
+def test_fast_results_come_in_the_order_of_the_checkpoints(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = [write_fast(tmp_path / f"{n}.json", fast_tasks("2025", n)) for n in range(19)]
+    del (without := fast_tasks("2025"))["ewok_fast"]
+    write_fast(files[1], without)
+    made = fast_results("2025", files)
+    assert set(made) == {*PARTS["2025"]} - {"comps"}
+    assert [scores["passive_1"] for scores in made["blimp"]][::9] == [0.0, 0.45, 0.9]
+    assert [len(scores or ()) for scores in made["ewok"]] == [11, 0, *[11] * 17]
+    assert made["reading"] == [{"spr": 0.5, "rt": None}] * 19
+    assert made["wug_past"] == [{"wug_past": 0.25}] * 19
+    assert caplog.messages == []
+    fast_results("2025", files[:3])
+    assert caplog.messages == [
+        "fast results of 3 checkpoints; strict-small has 19, chck_1M to chck_100M"
+    ]
+
+
+@pytest.mark.parametrize(("rules", "score"), [("2025", 0.5), ("2026", 0.25)])
+def test_a_fast_score_follows_the_rule_of_its_year_for_ties(
+    tmp_path: Path, rules: Rules, score: float
+) -> None:
+    file = write_fast(tmp_path / "fast.json", fast_tasks(rules, 10))
+    for key in ("blimp", "blimp_supplement", "ewok"):
+        assert {*fast_results(rules, [file])[key][0].values()} == {score}
+
+
+@pytest.mark.parametrize("key", [key for key, part in PARTS["2025"].items() if part.fast_task])
+def test_fast_results_over_other_items_are_refused(tmp_path: Path, key: str) -> None:
+    tasks, part = fast_tasks("2025"), PARTS["2025"][key]
+    result = tasks[str(part.fast_task)]
+    counted = next(iter(result.get("paradigms", {key: result}).values()))
+    counted["n"] -= 1
+    file = write_fast(tmp_path / "fast.json", tasks)
+    with pytest.raises(SllamaError, match=rf"fast\.json: {key}: expects other numbers"):
+        fast_results("2025", [file])
+    result["status"] = "missing"
+    write_fast(file, tasks)
+    assert fast_results("2025", [file])[key] == [None]
+
+
+def test_fast_results_without_a_subtask_are_refused(data: Path, monkeypatch: Any) -> None:
+    monkeypatch.undo()
+    items = write_lines(data / "items.jsonl", score_lines("glue_wsc", {}))
+    tasks = fast_tasks("2026")
+    del tasks["blimp_fast"]["paradigms"]["passive_1"]
+    file = write_fast(data / "fast.json", tasks)
+    with pytest.raises(SllamaError, match="expects other numbers of predictions for passive_1;"):
+        build_submission("2026", [items], data, [file])
 
 
 def test_the_expected_numbers_are_those_of_the_challenge() -> None:
-    sizes = read_yaml(submission.SIZES)
+    sizes = read_yaml(submission_parts.SIZES)
     totals = {key: sum(parts.values()) for key, parts in sizes["2026"].items()}
     assert totals == {
         "blimp": 59875,
@@ -223,6 +285,15 @@ def test_the_expected_numbers_are_those_of_the_challenge() -> None:
         "glue": 1635 + 4908 + 204 + 2424 + 20215 + 139 + 52,
     }
     assert sum(sizes["2025"]["entity_tracking"].values()) == 9483
-    assert {key: set(parts) for key, parts in sizes.items()} == {
+    assert {year: set(sizes[year]) for year in PARTS} == {
         year: {*parts, "glue"} for year, parts in PARTS.items()
+    }
+    assert {key: sum(parts.values()) for key, parts in fast_sizes("2025").items()} == {
+        "blimp": 13400,
+        "blimp_supplement": 250,
+        "ewok": 1100,
+        "reading": 1726,
+        "entity_tracking": 3152,
+        "wug_adj": 200,
+        "wug_past": 50,
     }

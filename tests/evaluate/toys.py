@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from torch.nn.utils.rnn import pad_sequence
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from pipeline.config import EvaluateConfig
 
@@ -73,6 +74,24 @@ def make_model(folder: Path, zero_head: bool = False, context: int = 64) -> Path
             model.lm_head.weight.zero_()
     model.save_pretrained(folder)
     return folder
+
+
+def train_model(folder: Path, texts: list[str], steps: int = 60) -> float:
+    """Train the model in a folder on texts, in place, and return the last loss."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    rows = [torch.tensor(tokenizer(text)["input_ids"]) for text in texts]
+    model = LlamaForCausalLM.from_pretrained(folder)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(steps):
+        chosen = torch.randint(len(rows), (32,), generator=generator).tolist()
+        batch = pad_sequence([rows[i] for i in chosen], batch_first=True, padding_value=-100)
+        loss = model(input_ids=batch.clamp(min=0), labels=batch).loss
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    model.save_pretrained(folder)
+    return float(loss.item())
 
 
 def make_config(**changes: Any) -> EvaluateConfig:

@@ -132,18 +132,12 @@ def document(root: Path) -> Any:
 
 
 def write_all(root: Path) -> Path:
-    """Run the whole report on the made-up runs; return the folder of the tables."""
-    folders = write_runs(root)
+    """Run the whole report on the made-up runs; return the folder of all that it writes."""
+    made = root / "made"
     write_tables(
-        settings(),
-        results=folders.results,
-        models=folders.models,
-        plan=folders.plan,
-        tokens=folders.tokens,
-        out=root / "tables",
-        metrics=root / "metrics.json",
+        settings(), write_runs(root), made / "tables", made / "metrics.json", made / "runs.csv"
     )
-    return root / "tables"
+    return made
 
 
 def _kinds(right: int) -> list[str]:
@@ -179,8 +173,12 @@ def _blimp(variant: str, seed: int) -> dict[str, Any]:
 
 def _evaluation(variant: str, seed: int, bits: float = 2.0) -> dict[str, Any]:
     return {
-        "model": {"fingerprint": f"{variant}{seed}".ljust(64, "0")},
-        "tokenizer": {"vocab_size": 2048},
+        "schema": 1,
+        "dtype": "float32",
+        "scorer": "sllama-fast",
+        "versions": {"torch": "2.13.0"},
+        "model": {"fingerprint": f"{variant}{seed}".ljust(64, "0"), "parameters": 1000},
+        "tokenizer": {"fingerprint": "t", "vocab_size": 2048},
         "tasks": {
             "blimp_filtered": _blimp(variant, seed),
             "ewok": {"status": "missing", "reason": "it is gated"},

@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
+from pipeline.errors import SllamaError
 from pipeline.paper.cells import (
     bits_cell,
     bits_change_cell,
     bits_difference_cells,
     choice_cell,
     common_seeds,
+    component_cells,
     difference_cells,
     item_difference,
     p_cell,
@@ -24,7 +26,7 @@ from pipeline.paper.cells import (
     speed_cell,
 )
 from pipeline.paper.inputs import Inputs
-from pipeline.paper.rows import labelled, row_kind
+from pipeline.paper.rows import label_of, labelled, row_kind
 from tests.paper.made_up import inputs
 
 
@@ -53,6 +55,7 @@ def test_very_small_p_values_are_only_called_small() -> None:
 
 def test_without_runs_every_cell_says_so(made: Inputs) -> None:
     assert size_cells([]) == ("not run",) * 3
+    assert component_cells([]) == ("not run",) * 4
     assert speed_cell([]) == seeds_cell([]) == score_cell([], "accuracy") == "not run"
     assert (
         choice_cell(made, [], "pairs") == choice_cell(made, made.runs["ours"], "glue") == "not run"
@@ -110,6 +113,30 @@ def test_rows_stand_in_the_order_of_the_settings_and_show_what_they_are(made: In
         ("attention: mha", ("peer", "plain")),
         ("width: 128", ("later", "missing")),
     ]
+
+
+def test_the_size_is_that_of_the_model_that_was_trained(made: Inputs) -> None:
+    assert size_cells(made.runs["ours"]) == ("1,000", "1.50M", "2.50M")
+    assert component_cells(made.runs["ours"]) == ("600", "300", "90", "10")
+    assert size_cells(made.runs["damaged"]) == ("–", "1.50M", "2.50M")
+    assert component_cells(made.runs["damaged"]) == ("–",) * 4
+
+
+def test_items_of_other_runs_are_not_paired(made: Inputs) -> None:
+    (first, _), (one, _) = made.runs["ours"], made.runs["peer"]
+    path = one.items_file
+    path.write_text(path.read_text().replace("passive_1_3", "passive_1_30"))
+    with pytest.raises(SllamaError, match=r"peer-1\.jsonl: its items of .* not those of .*ours-1"):
+        item_difference(made, [first], [one])
+
+
+def test_a_variant_is_called_by_its_one_label(made: Inputs) -> None:
+    assert label_of(made, "ours", "audit") == "corrected"
+    assert label_of(made, "peer", "choices") == "attention: mha"
+    # Two labels tell two options, not the model.
+    assert label_of(made, "ours", "choices") == "SLlama"
+    assert label_of(made, "later", "audit") == "Later"
+    assert label_of(made, "damaged", "parts") == "damaged"
 
 
 def test_bits_are_paired_by_seed() -> None:

@@ -2,8 +2,10 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pipeline.config import load_params
+from pipeline.errors import SllamaError
 from pipeline.paper import cost
 from pipeline.provenance import describe_machine
 from tests.imports import ROOT
@@ -14,6 +16,14 @@ from tests.paper.made_up import settings
 def made_up_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(cost, "load_settings", settings)
     monkeypatch.setattr(cost, "_DRIVER", tmp_path / "gpus")
+    for name in ("ours-1", "ours-2", "peer-1", "peer-2"):
+        plan(tmp_path, name)
+
+
+def plan(folder: Path, name: str, steps: int = 3000) -> None:
+    train = {"steps": steps, "batch_size": 256, "sequence_length": 256}
+    recipe = {"seed": 1, "data": {"source": "demo"}, "model": {}, "train": train}
+    (folder / f"{name}.yaml").write_text(yaml.safe_dump(recipe))
 
 
 def finish(
@@ -33,8 +43,8 @@ def finish(
     (models / f"{name}.provenance.json").write_text(json.dumps(record))
 
 
-def line(models: Path) -> str:
-    return cost.describe_cost("peer-2", load_params(ROOT / "params.yaml"), models)
+def line(models: Path, run: str = "peer-2") -> str:
+    return cost.describe_cost(run, load_params(ROOT / "params.yaml"), models, models)
 
 
 def test_the_first_run_says_how_to_measure(tmp_path: Path) -> None:
@@ -47,6 +57,38 @@ def test_finished_runs_of_this_machine_tell_the_time(tmp_path: Path) -> None:
     finish(tmp_path, "ours-2", 32_768)
     assert "50.0 to 100.0 min of training as 2 finished runs" in line(tmp_path)
     assert "2 of 4 runs left, about 150.0 min" in line(tmp_path)
+
+
+def test_what_is_left_takes_as_long_as_its_plans_say(tmp_path: Path) -> None:
+    finish(tmp_path, "ours-1", 32_768)
+    plan(tmp_path, "ours-2", steps=1)
+    plan(tmp_path, "peer-1", steps=600)
+    assert "3 of 4 runs left, about 120.0 min" in line(tmp_path)
+
+
+def test_a_run_of_another_recipe_is_left_and_tells_no_time(tmp_path: Path) -> None:
+    finish(tmp_path, "ours-1", 65_536, steps=12)
+    finish(tmp_path, "ours-2", 32_768)
+    assert "100.0 to 100.0 min of training as 1 finished runs" in line(tmp_path)
+    assert "3 of 4 runs left, about 300.0 min" in line(tmp_path)
+
+
+def test_a_record_that_is_not_of_a_training_is_not_done(tmp_path: Path) -> None:
+    finish(tmp_path, "ours-1", 32_768)
+    (tmp_path / "ours-2.provenance.json").write_text('{"section": {"seed": 1}}')
+    assert "3 of 4 runs left" in line(tmp_path)
+
+
+def test_the_run_that_starts_is_left_though_it_was_done_before(tmp_path: Path) -> None:
+    finish(tmp_path, "ours-1", 32_768)
+    finish(tmp_path, "ours-2", 32_768)
+    assert "3 of 4 runs left" in line(tmp_path, "ours-2")
+
+
+def test_a_run_without_a_plan_is_named(tmp_path: Path) -> None:
+    (tmp_path / "peer-1.yaml").unlink()
+    with pytest.raises(SllamaError, match=r"peer-1\.yaml: no such file"):
+        line(tmp_path)
 
 
 def test_other_machines_and_other_variants_tell_nothing(tmp_path: Path) -> None:
@@ -70,6 +112,7 @@ def test_runs_on_a_gpu_and_without_are_not_mixed(
 
 
 def test_a_run_that_is_all_start_up_tells_no_time(tmp_path: Path) -> None:
+    plan(tmp_path, "ours-1", steps=1)
     finish(tmp_path, "ours-1", 700, steps=1)
     assert "no run has finished" in line(tmp_path)
     finish(tmp_path, "ours-2", 32_768)

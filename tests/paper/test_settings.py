@@ -1,15 +1,31 @@
 import copy
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.config import load_params
 from pipeline.errors import SllamaError
-from pipeline.evaluate.catalog import known_tasks
+from pipeline.evaluate.catalog import describe, known_tasks
+from pipeline.evaluate.readers import READERS
 from pipeline.paper.settings import load_settings, parse_settings
 from tests.imports import ROOT
 from tests.paper.made_up import settings, settings_values
 
 SHIPPED = ROOT / "paper" / "params.yaml"
+# One item in the formats of all readers.
+ITEM = {
+    "sentence_good": "right",
+    "sentence_bad": "wrong",
+    "Context1": "context",
+    "Context2": "other context",
+    "Target1": "right",
+    "Target2": "wrong",
+    "input_prefix": "context",
+    "options": ["right", "wrong", "wrong, too"],
+    "numops": 1,
+}
 
 
 def test_selection_names_what_the_profile_runs() -> None:
@@ -58,6 +74,12 @@ def test_a_profile_has_to_run_the_reference() -> None:
         ({"tables": {"headlines": "x"}}, "headline"),
         ({"reloaded": True}, "no settings of its own"),
         ({"colour": "red"}, "colour"),
+        ({"set": {"model": None}}, r"peer: set\.model names no keys; leave it out"),
+        ({"set": {"train": ["steps"]}}, r"peer: set\.train names no keys"),
+        ({"set": {"seed": 3}}, "peer: seed is the profile's; a variant sets model or train"),
+        ({"parameters_of": "peer"}, "peer: parameters_of runs in a circle, peer -> peer"),
+        ({"name": "data"}, "data: files of the plan have that name; take another"),
+        ({"name": "evaluate"}, "evaluate: files of the plan have that name; take another"),
     ],
 )
 def test_a_wrong_variant_is_refused(change: dict[str, Any], complaint: str) -> None:
@@ -65,6 +87,16 @@ def test_a_wrong_variant_is_refused(change: dict[str, Any], complaint: str) -> N
     values["variants"][1] |= change
     with pytest.raises(SllamaError, match=complaint):
         parse_settings(values, "test")
+
+
+def test_sizes_that_are_taken_from_one_another_are_refused() -> None:
+    values = settings_values()
+    values["variants"][0]["parameters_of"] = "peer"
+    values["variants"][1]["parameters_of"] = "later"
+    assert settings(values).variant("ours").parameters_of == "peer"
+    values["variants"][2]["parameters_of"] = "peer"
+    with pytest.raises(SllamaError, match=r"ours: parameters_of .* ours -> peer -> later -> peer"):
+        settings(values)
 
 
 def test_a_profile_needs_pairs_and_text() -> None:
@@ -80,9 +112,40 @@ def test_the_shipped_file_selects_what_its_profile_says() -> None:
     assert set(shipped.profiles) == {"smoke", "cpu", "choices", "standin", "full"}
 
 
-def test_the_shipped_tasks_exist_and_put_the_right_option_first() -> None:
+def test_the_shipped_tasks_exist_and_put_the_right_option_first(tmp_path: Path) -> None:
     tasks = {t for p in load_settings(SHIPPED).profiles.values() for t in p.tasks.values()}
     assert tasks <= set(known_tasks())
+    for task in tasks - {"heldout"}:
+        metadata = describe(task).metadata
+        folder = tmp_path / metadata["folder"]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "file.jsonl").write_text(json.dumps(ITEM))
+        (item,) = READERS[metadata["reader"]](tmp_path, metadata)
+        assert item.options[item.answer][1].strip() == "right"
+        assert item.answer == 0
+
+
+def words(settings: dict[str, dict[str, Any]]) -> set[tuple[str, str | bool]]:
+    """Every key that is set to a word, or to yes or no."""
+    return {
+        (key, value)
+        for section in settings.values()
+        for key, value in section.items()
+        if isinstance(value, str | bool)
+    }
+
+
+def test_smoke_runs_a_row_of_each_kind() -> None:
+    shipped = load_settings(SHIPPED)
+    rows = [shipped.variant(name) for name in shipped.select("smoke").evaluated]
+    base = load_params(ROOT / "params.yaml").model_dump(include={"model", "train"})
+    tried = words(base).union(*(words(row.set) for row in rows))
+    assert tried >= set().union(*(words(variant.set) for variant in shipped.variants))
+    for given in ("decay_multiple", "parameters_of", "against", "reloaded"):
+        assert any(getattr(row, given) for row in rows)
+    assert {variant.name for variant in shipped.variants if "audit" in variant.tables} <= {
+        row.name for row in rows
+    }
 
 
 def test_full_runs_every_row() -> None:

@@ -8,8 +8,18 @@ import pytest
 
 from pipeline.config import load_params
 from pipeline.errors import SllamaError
-from stages import paper_benchmarks, paper_curve, paper_null, paper_plan, paper_report
+from pipeline.paper import cost
+from stages import (
+    paper_benchmarks,
+    paper_cost,
+    paper_curve,
+    paper_null,
+    paper_plan,
+    paper_reload,
+    paper_report,
+)
 from tests.imports import ROOT
+from tests.model.variants import small_model
 from tests.paper.made_up import settings, write_runs
 
 PARAMS = ROOT / "params.yaml"
@@ -67,7 +77,24 @@ def test_all_tasks_lie_in_one_folder(tmp_path: Path) -> None:
     assert list(sources) == ["demo"]
 
 
-def test_plan_and_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_cannot_be_reloaded_as_released_is_named(tmp_path: Path) -> None:
+    small_model(layer_reduction_type=None).save_pretrained(tmp_path / "model")
+    with pytest.raises(SllamaError, match=r"model: .* shared layers with SPMLP; take the reloaded"):
+        run(paper_reload, model=tmp_path / "model", out=tmp_path / "damaged")
+
+
+def test_the_cost_is_told_from_the_plans(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cost, "load_settings", settings)
+    made = write_runs(tmp_path)
+    run(paper_cost, run="peer-2", models=made.models, plan=made.plan)
+    assert "peer-2: 3,000 steps" in capsys.readouterr().out
+
+
+def test_plan_and_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     for stage in (paper_plan, paper_report):
         monkeypatch.setattr(stage, "load_settings", lambda path: settings())
     monkeypatch.chdir(ROOT)
@@ -75,5 +102,15 @@ def test_plan_and_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert (tmp_path / "planned" / "ours-1.yaml").is_file()
     made = write_runs(tmp_path)
     folders = {name: getattr(made, name) for name in ("results", "models", "plan", "tokens")}
-    run(paper_report, **folders, out=tmp_path / "tables", metrics=tmp_path / "metrics.json")
+    run(
+        paper_report,
+        **folders,
+        out=tmp_path / "tables",
+        metrics=tmp_path / "metrics.json",
+        runs=tmp_path / "runs.csv",
+    )
     assert (tmp_path / "tables" / "headline.tex").is_file()
+    assert (tmp_path / "runs.csv").read_text().startswith("variant,seed,commit,")
+    printed = capsys.readouterr().out
+    assert "Table 1. Headline" in printed
+    assert "| SLlama minus |" in printed

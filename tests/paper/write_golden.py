@@ -6,14 +6,14 @@ from pathlib import Path
 from tests.paper.made_up import write_all
 
 GOLDEN = Path(__file__).parent / "golden"
-NAMES = ("tables.md", "headline.tex", "audit.csv", "runs.csv")
+NAMES = ("tables/tables.md", "tables/headline.tex", "tables/audit.csv", "runs.csv")
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         made = write_all(Path(folder))
         for name in NAMES:
-            (GOLDEN / name).write_text((made / name).read_text())
+            (GOLDEN / Path(name).name).write_text((made / name).read_text())
 
 
 if __name__ == "__main__":

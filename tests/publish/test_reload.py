@@ -103,6 +103,7 @@ def test_the_fingerprint_is_the_one_of_the_scores(model: Path) -> None:
     class Scorer:
         model = torch.nn.Linear(1, 1)
         max_length = 1
+        looks_ahead = False
 
     described = describe_model(Scorer(), model)
     assert described is not None

@@ -1,13 +1,13 @@
 """Folders of tokens and tokenizer, a checkpoint root inside the test's own folder."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline.config import Params
-from pipeline.train import train
+from pipeline.train import Places, train
 from tests.train import support
 
 
@@ -28,17 +28,21 @@ class Workplace:
     def tokens(self) -> Path:
         return self.folder / "tokens"
 
-    def train(self, recipe: Params, name: str) -> dict[str, Any]:
-        """Train into the folder `name`."""
+    def places(self, name: str, **others: Path) -> Places:
+        """The places of a run into the folder `name`; `others` take the place of some."""
         out = self.folder / name
-        return train(
-            recipe,
+        usual = Places(
             self.tokens,
             self.folder / "tokenizer",
             out / "model",
             out / "metrics.json",
             out / "history.tsv",
         )
+        return replace(usual, **others)
+
+    def train(self, recipe: Params, name: str, **others: Path) -> dict[str, Any]:
+        """Train into the folder `name`."""
+        return train(recipe, self.places(name, **others))
 
     def outputs(self, name: str) -> dict[str, bytes]:
         """The bytes of what the run `name` made: weights, metrics, history."""

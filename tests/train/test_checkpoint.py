@@ -1,5 +1,6 @@
 """Checkpoints on disk: exact, few, checked, refused when foreign."""
 
+import os
 import random
 from pathlib import Path
 
@@ -65,12 +66,54 @@ def test_any_damaged_byte_and_any_cut_are_noticed(
     assert "damaged" in caplog.text
 
 
+def test_damaged_ones_do_not_stand_in_the_way_of_new_ones(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for step in (90, 100):
+        store(tmp_path).save(step, snapshot(step))
+    for path in store(tmp_path).paths():
+        path.write_bytes(path.read_bytes()[:-1])
+    assert store(tmp_path).load_latest() is None
+    newest, oldest = caplog.messages
+    assert newest.endswith("now damaged-step-000000100.safetensors: going back to the one before")
+    assert oldest.endswith("now damaged-step-000000090.safetensors: training starts anew")
+    for step in (1, 2, 3):
+        store(tmp_path).save(step, snapshot(step))
+    loaded = store(tmp_path).load_latest()
+    assert loaded is not None
+    assert loaded.values["step"] == 3
+    assert [path.name for path in store(tmp_path).paths()] == [
+        "step-000000002.safetensors", "step-000000003.safetensors"
+    ]  # fmt: skip
+
+
 def test_foreign_checkpoints_are_refused_with_every_difference(tmp_path: Path) -> None:
     store(tmp_path).save(1, snapshot(1))
     with pytest.raises(SllamaError) as refusal:
         CheckpointStore(tmp_path, {"seed": 2, "code": "x"}, ENVIRONMENT).load_latest()
     for difference in ("seed: 1 -> 2", "train.steps: 10 -> None", "code: None -> x"):
         assert difference in str(refusal.value)
+
+
+def test_the_newest_other_runs_are_told_with_every_difference(tmp_path: Path) -> None:
+    for age, seed in enumerate((2, 3, 4, 5, 6)):
+        other = store(tmp_path / f"run-{seed}", seed=seed)
+        for step in (1, 10 * seed):
+            other.save(step, snapshot(step))
+            os.utime(other.paths()[-1], (1e9 - age, 1e9 - age))
+    unreadable = store(tmp_path / "run-3").paths()[-1]
+    unreadable.write_bytes(unreadable.read_bytes()[:50])
+    mine = store(tmp_path / "mine", code="x")
+    mine.save(1, snapshot(1))
+    assert mine.others() == [
+        f"{tmp_path}/run-{seed}: an unfinished run after step {10 * seed}, not this one "
+        f"(code: None -> x; seed: {seed} -> 1)"
+        for seed in (2, 4, 5)
+    ]
+
+
+def test_no_other_run_is_nothing_to_tell(tmp_path: Path) -> None:
+    assert store(tmp_path / "absent" / "mine").others() == []
 
 
 def test_another_machine_is_told_but_not_refused(

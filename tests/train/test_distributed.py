@@ -105,10 +105,18 @@ def test_unequal_shares_are_refused(
         pass
 
 
-def test_the_timeout_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("said", "wrong"), [
+    ("soon", "is a number of seconds, not soon"),
+    ("inf", "is a number of seconds, not inf"),
+    ("0", "is more than 0 seconds, not 0"),
+    ("-1", "is more than 0 seconds, not -1"),
+])  # fmt: skip
+def test_the_timeout_is_a_number_of_seconds(
+    said: str, wrong: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setenv(TIMEOUT_VARIABLE, "soon")
-    with pytest.raises(SllamaError, match="number of seconds, not soon"), joined(params().train):
+    monkeypatch.setenv(TIMEOUT_VARIABLE, said)
+    with pytest.raises(SllamaError, match=f"^{TIMEOUT_VARIABLE} {wrong}$"), joined(params().train):
         pass
 
 

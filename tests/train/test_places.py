@@ -1,22 +1,54 @@
 """What a run would replace, and the tokenizer it would export, are looked at before it starts."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pipeline.config import Params
 from pipeline.errors import SllamaError
+from pipeline.train import Places, dry_run, train
 from tests.train.conftest import Workplace
 from tests.train.support import VOCAB_SIZE, params, write_tokenizer
 
+Start = Callable[[Params, Places], object]
 
-def test_what_is_no_model_is_left_alone(workplace: Workplace, checkpoints: Path) -> None:
+
+@pytest.fixture(params=[train, dry_run])
+def start(request: pytest.FixtureRequest, checkpoints: Path) -> Any:
+    """A run, and a dry run, that have to be refused before their first step."""
+
+    def refused(recipe: Params, places: Places) -> None:
+        try:
+            request.param(recipe, places)
+        finally:
+            assert not checkpoints.exists()
+
+    return refused
+
+
+def test_what_is_no_model_is_left_alone(workplace: Workplace, start: Start) -> None:
     mine = workplace.folder / "run" / "model"
     (mine / "another").mkdir(parents=True)
     (mine / "another" / "model.safetensors").touch()
     with pytest.raises(SllamaError, match=r"holds something else, config\.json is not in it"):
-        workplace.train(params(), "run")
+        start(params(), workplace.places("run"))
     assert (mine / "another" / "model.safetensors").is_file()
-    assert not list(checkpoints.rglob("step-*"))
+
+
+@pytest.mark.parametrize("config", ['{"port": 80}', '{"model_type": "llama"}', "[]", "{", "\xff"])
+def test_a_config_of_something_else_makes_no_model(
+    workplace: Workplace, start: Start, config: str
+) -> None:
+    mine = workplace.folder / "run" / "model"
+    mine.mkdir(parents=True)
+    (mine / "config.json").write_text(config, encoding="latin-1")
+    (mine / "notes.txt").touch()
+    with pytest.raises(SllamaError, match=r"run/model: holds something else, its config\.json is"):
+        start(params(), workplace.places("run"))
+    assert (mine / "notes.txt").is_file()
 
 
 def test_a_model_is_replaced_through_a_link_too(workplace: Workplace) -> None:
@@ -33,11 +65,75 @@ def test_a_model_is_replaced_through_a_link_too(workplace: Workplace) -> None:
     (lambda folder: None, "no tokenizer there"),
 ])  # fmt: skip
 def test_another_tokenizer_is_refused_before_the_first_step(
-    prepare: object, says: str, workplace: Workplace, checkpoints: Path
+    prepare: Callable[[Path], object], says: str, workplace: Workplace, start: Start
 ) -> None:
     (workplace.folder / "tokenizer").unlink()
-    assert callable(prepare)
     prepare(workplace.folder / "tokenizer")
     with pytest.raises(SllamaError, match=says):
-        workplace.train(params(), "run")
-    assert not list(checkpoints.rglob("step-*"))
+        start(params(), workplace.places("run"))
+
+
+@pytest.mark.parametrize(("recipe", "says"), [
+    (params(trackers=["mlflow"]), "pip install mlflow"),
+    (params(probe_every=3, probe_pairs="absent"), "absent: no such folder"),
+])  # fmt: skip
+def test_what_a_recipe_needs_is_refused_before_the_first_step(
+    recipe: Params, says: str, workplace: Workplace, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda package: None)
+    with pytest.raises(SllamaError, match=says):
+        start(recipe, workplace.places("run"))
+
+
+@pytest.mark.parametrize("output", ["model", "metrics", "history"])
+@pytest.mark.parametrize(("place", "says"), [
+    ("file/output", r"file/output: cannot be written \(Not a directory\)"),
+    ("file/folder/output", "cannot be written"),
+    ("/proc/sllama/output", r"/proc/sllama/output: cannot be written \("),
+])  # fmt: skip
+def test_a_place_where_nothing_can_be_written_is_refused(
+    output: str, place: str, says: str, workplace: Workplace, start: Start
+) -> None:
+    (workplace.folder / "file").touch()
+    places = workplace.places("run", **{output: workplace.folder / place})
+    with pytest.raises(SllamaError, match=says):
+        start(params(), places)
+    assert not (workplace.folder / "run").exists()
+
+
+@pytest.mark.parametrize("output", ["metrics", "history"])
+def test_a_folder_in_the_place_of_a_file_is_refused(
+    output: str, workplace: Workplace, start: Start
+) -> None:
+    with pytest.raises(SllamaError, match="in the way; the output is a file"):
+        start(params(), workplace.places("run", **{output: workplace.folder}))
+
+
+@pytest.mark.parametrize("others", [
+    {"metrics": "run/history.tsv"},
+    {"metrics": "run/link/history.tsv"},
+    {"history": "run/model/history.tsv"},
+    {"model": "run/metrics.json"},
+    {"model": "run/metrics.json/model"},
+])  # fmt: skip
+def test_outputs_that_would_replace_one_another_are_refused(
+    others: dict[str, str], workplace: Workplace, start: Start
+) -> None:
+    (workplace.folder / "run").mkdir()
+    (workplace.folder / "run/link").symlink_to(workplace.folder / "run")
+    places = workplace.places("run", **{k: workplace.folder / v for k, v in others.items()})
+    with pytest.raises(SllamaError, match="one would take the place of the other"):
+        start(params(), places)
+
+
+def test_outputs_that_are_links_become_files(workplace: Workplace, tmp_path: Path) -> None:
+    """As DVC makes them where its cache is linked."""
+    out = workplace.folder / "run"
+    out.mkdir()
+    (tmp_path / "cached").write_text("of before")
+    for name in ("metrics.json", "history.tsv"):
+        (out / name).symlink_to(tmp_path / "cached")
+    workplace.train(params(), "run")
+    assert (tmp_path / "cached").read_text() == "of before"
+    assert json.loads((out / "metrics.json").read_text())["steps"] == 12
+    assert not (out / "history.tsv").is_symlink()

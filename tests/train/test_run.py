@@ -1,6 +1,7 @@
 """A whole run: what it writes, that it resumes to the bit, and what it refuses."""
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -146,11 +147,33 @@ def test_other_code_is_refused_until_the_folder_is_removed(
     assert workplace.train(params(), "resumed")["resumed_after_step"] == 0
 
 
-def test_another_recipe_never_sees_the_checkpoint(
-    workplace: Workplace, interrupted: Callable[[Params, int], None]
+def test_another_recipe_never_sees_the_checkpoint_and_says_so(
+    workplace: Workplace,
+    interrupted: Callable[[Params, int], None],
+    checkpoints: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     interrupted(params(), 5)
-    assert workplace.train(params(learning_rate=0.02), "other")["resumed_after_step"] == 0
+    (folder,) = checkpoints.iterdir()
+    with caplog.at_level(logging.INFO):
+        assert workplace.train(params(learning_rate=0.02), "other")["resumed_after_step"] == 0
+    (line,) = [message for message in caplog.messages if "unfinished" in message]
+    assert line == (
+        f"{folder}: an unfinished run after step 5, not this one "
+        "(train.learning_rate: 0.01 -> 0.02)"
+    )
+
+
+def test_who_goes_on_hears_of_no_other_run(
+    workplace: Workplace,
+    interrupted: Callable[[Params, int], None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    interrupted(params(learning_rate=0.02), 5)
+    interrupted(params(), 5)
+    with caplog.at_level(logging.INFO):
+        assert workplace.train(params(), "resumed")["resumed_after_step"] == 5
+    assert "unfinished" not in caplog.text
 
 
 def test_a_damaged_checkpoint_falls_back(
@@ -167,6 +190,20 @@ def test_a_damaged_checkpoint_falls_back(
     newest.write_bytes(bytes(damaged))
     assert workplace.train(params(), "resumed")["resumed_after_step"] == 4
     assert "damaged" in caplog.text
+    assert workplace.outputs("resumed") == workplace.outputs("whole")
+
+
+def test_a_run_without_an_undamaged_checkpoint_keeps_those_of_its_new_start(
+    workplace: Workplace, interrupted: Callable[[Params, int], None], checkpoints: Path
+) -> None:
+    workplace.train(params(), "whole")
+    interrupted(params(), 11)
+    damaged = list(checkpoints.glob("*/step-*"))
+    assert len(damaged) == 2
+    for path in damaged:
+        path.write_bytes(path.read_bytes()[:1000])
+    interrupted(params(), 5)
+    assert workplace.train(params(), "resumed")["resumed_after_step"] == 5
     assert workplace.outputs("resumed") == workplace.outputs("whole")
 
 

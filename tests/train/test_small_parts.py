@@ -80,13 +80,14 @@ def test_a_run_is_named_by_what_shapes_it() -> None:
         run_name(describe_run(recipe, FACTS))
         for recipe in (
             params(),
-            params(checkpoint_every=1),
+            params(checkpoint_every=1, trackers=["wandb"], on_out_of_memory="halve"),
+            params(skip_nonfinite=3),
             params(seed=2),
             params(learning_rate=0.02),
             params(model={"hidden_size": 32}),
         )
     ]
-    assert names[0] == names[1]
+    assert names[0] == names[1] == names[2]
     assert len(set(names)) == 4
     other_data = FACTS | {"fingerprint": "g"}
     assert run_name(describe_run(params(), other_data)) != names[0]
@@ -185,7 +186,7 @@ def test_operations_of_the_released_configuration() -> None:
 def test_a_dry_run_counts_and_writes_nothing(
     workplace: Workplace, checkpoints: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    table = dry_run(params(steps=1000), workplace.tokens)
+    table = dry_run(params(steps=1000), workplace.places("dry"))
     assert table["parameters"] == "2,164"
     assert table["tokens seen"] == "128,000"
     assert table["steps"] == "1,000 of 128 tokens"

@@ -3,11 +3,14 @@
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from pipeline.data.tokens import TokenSplit
 from pipeline.errors import SllamaError
 from pipeline.train import step as module
+from pipeline.train.step import StepRecord, describe_nonfinite
 from tests.train.conftest import Workplace
 from tests.train.support import params
 
@@ -37,7 +40,52 @@ def test_a_stop_names_step_documents_and_checkpoint(
     assert message.startswith("step 7: loss ")
     assert "gradient norm inf" in message
     assert "training documents " in message
-    assert "step-000000004.safetensors" in message
+    assert "step-000000004.safetensors; with a larger train.skip_nonfinite" in message
+
+
+def test_its_advice_goes_on_from_the_checkpoint_that_it_names(
+    workplace: Workplace, broken_at: set[int]
+) -> None:
+    broken_at.add(7)
+    workplace.train(params(skip_nonfinite=1), "whole")
+    with pytest.raises(SllamaError, match="step 7"):
+        workplace.train(params(), "run")
+    assert workplace.train(params(skip_nonfinite=1), "run")["resumed_after_step"] == 4
+    assert workplace.outputs("run") == workplace.outputs("whole")
+
+
+def test_no_more_are_left_out_than_the_recipe_allows_now(
+    workplace: Workplace, broken_at: set[int]
+) -> None:
+    broken_at |= {2, 3, 7}
+    with pytest.raises(SllamaError, match="step 7"):
+        workplace.train(params(skip_nonfinite=2), "run")
+    with pytest.raises(SllamaError, match=r"2 batches .* were left out, .* allows 1; raise it"):
+        workplace.train(params(skip_nonfinite=1), "run")
+    assert workplace.train(params(skip_nonfinite=3), "run")["resumed_after_step"] == 4
+
+
+@pytest.mark.parametrize(("offsets", "length", "named"), [
+    ([0], 11, "0"),
+    ([0], 12, "0-1"),
+    ([0], 64, "0-5"),
+    ([30, 0], 11, "0, 2-3"),
+    ([0, 24, 12], 11, "0-2"),
+    (range(0, 384, 24), 11, "0, 2, 4, 6, 8, 10, 12, 14, ..."),
+    (range(0, 192, 24), 11, "0, 2, 4, 6, 8, 10, 12, 14"),
+])  # fmt: skip
+def test_the_documents_are_those_that_the_windows_reach_into(
+    offsets: list[int], length: int, named: str
+) -> None:
+    """Documents of 12 tokens; a window holds `length` inputs and one target more."""
+    documents = 50
+    each = np.full(documents, 12, dtype=np.int32)
+    starts = np.arange(0, 12 * documents + 1, 12)
+    tokens, sources = np.zeros(12 * documents, np.uint16), np.zeros(documents, np.uint8)
+    split = TokenSplit(tokens, starts, each, each, sources)
+    nan = torch.tensor(float("nan"))
+    record = StepRecord({"step": 7}, nan, nan, np.array(offsets), length, False)
+    assert describe_nonfinite(record, split).endswith(f" training documents {named}")
 
 
 def test_batches_are_skipped_as_often_as_allowed(

@@ -102,7 +102,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Seen]:
     for name, (module, make) in FAKES.items():
         monkeypatch.setitem(sys.modules, module, make(found[name]))
     monkeypatch.setattr(trackers, "require_packages", lambda names: None)
-    monkeypatch.setattr("pipeline.train.run.require_packages", lambda names: None)
+    monkeypatch.setattr("pipeline.train.ready.require_packages", lambda names: None)
     for variable in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "WANDB_PROJECT"):
         monkeypatch.delenv(variable, raising=False)
     return found

@@ -60,16 +60,16 @@ def hold_out(examples: Sequence[Example], seed: int) -> tuple[list[Example], lis
     return [examples[i] for i in order[cut:]], [examples[i] for i in order[:cut]]
 
 
-def encode(tokenizer: Any, examples: Sequence[Example], length: int) -> list[list[int]]:
-    """Return token ids of each pair as the tokenizer joins them, cut to `length` tokens.
+def encode(tokenizer: Any, examples: Sequence[Example], length: int) -> tuple[list[list[int]], int]:
+    """Return token ids of each pair as the tokenizer joins them, and how many pairs were cut.
 
-    The longer of the two texts loses tokens first.
+    A pair of more than `length` tokens is cut: the longer of the two texts loses tokens first.
     """
     first, second = zip(*(example.texts for example in examples), strict=True)
-    rows: list[list[int]] = tokenizer(
+    encoded = tokenizer(
         list(first), list(second), truncation=True, max_length=length, padding=False
-    )["input_ids"]
-    return rows
+    )
+    return encoded["input_ids"], sum(bool(row.overflowing) for row in encoded.encodings)
 
 
 def pad_left(

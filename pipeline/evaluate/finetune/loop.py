@@ -25,6 +25,7 @@ from pipeline.evaluate.finetune.recipe import (
     Recipe,
     learning_rate_share,
 )
+from pipeline.evaluate.results import NonFiniteError
 from pipeline.progress import Progress
 
 
@@ -38,15 +39,16 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Texts:
-    """Examples and their token ids."""
+    """Examples, their token ids, and how many of them were too long and cut."""
 
     examples: Sequence[Example]
     rows: list[list[int]]
+    truncated: int
 
 
 def tokenized(tokenizer: Any, examples: Sequence[Example], length: int) -> Texts:
     """Return the examples with token ids of at most `length` tokens."""
-    return Texts(examples, encode(tokenizer, examples, length))
+    return Texts(examples, *encode(tokenizer, examples, length))
 
 
 def fine_tune(
@@ -62,7 +64,7 @@ def fine_tune(
 
     The first of equally good epochs is taken. Of `scored` the texts alone are read, unless it is
     `selection` itself, which is what the official pipeline does. `padding` is the id of a padding
-    token. SllamaError if the loss is not finite.
+    token. NonFiniteError if the loss is not finite.
     """
     metric, labels = METRICS[recipe.metric], labels_of(selection.examples)
     best, outcome = -np.inf, None
@@ -98,7 +100,7 @@ def _epochs(
                 tokens, mask = pad_left([train.rows[i] for i in batch], padding, device)
                 loss = F.cross_entropy(classifier(tokens, mask), labels[batch].to(device))
                 if not loss.isfinite():
-                    raise SllamaError(f"{recipe.name}: the loss is not finite in epoch {epoch}")
+                    raise NonFiniteError(f"{recipe.name}: the loss is not finite in epoch {epoch}")
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()

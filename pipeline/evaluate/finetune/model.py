@@ -52,13 +52,17 @@ class Classifier(nn.Module):
 def load_classifier(folder: Path, labels: int, device: torch.device) -> Classifier:
     """Return a classifier in float32 on the body in a Hugging Face folder, its head random.
 
-    SllamaError if the folder has no model that AutoModel loads.
+    SllamaError if the folder has no model that AutoModel loads and that makes hidden states.
     """
     from transformers import AutoModel
 
     try:
         body = AutoModel.from_pretrained(folder, trust_remote_code=True, local_files_only=True)
-        width = int(body.config.hidden_size)
+        body.float()
+        # Not hidden_size: some bodies end with a projection to the width of their embedding.
+        with torch.no_grad():
+            token = torch.zeros((1, 1), dtype=torch.long)
+            width = body(input_ids=token, use_cache=False).last_hidden_state.shape[-1]
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, AttributeError) as error:
         raise SllamaError(f"{folder}: no body to fine-tune ({error})") from error
-    return Classifier(body.float(), width, labels).to(device)
+    return Classifier(body, width, labels).to(device)

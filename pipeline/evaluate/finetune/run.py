@@ -14,7 +14,7 @@ from pipeline.evaluate.finetune.loop import Outcome, Texts, fine_tune, tokenized
 from pipeline.evaluate.finetune.metrics import METRICS, best_constant, interval
 from pipeline.evaluate.finetune.model import load_classifier
 from pipeline.evaluate.finetune.recipe import LONGEST, Recipe, recipe_of
-from pipeline.evaluate.results import item_line
+from pipeline.evaluate.results import NonFiniteError, item_line
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +38,8 @@ def run_finetuning(
     most 512 tokens, or `context`, in float32. `samples` bootstrap resamples of the scored items
     make the interval. The lines hold the official logits of the first seed.
 
-    MissingDataError if the data is not there; SllamaError if data or model do not fit.
+    MissingDataError if the data is not there; SllamaError if data or model do not fit, and the
+    NonFiniteError among them if a loss or logits are not finite.
     """
     recipe = recipe_of(metadata)
     run = _Runs(recipe, model, tokenizer, data, min(LONGEST, context), device)
@@ -54,6 +55,7 @@ def run_finetuning(
         "n": len(run.labels),
         "train": len(run.train.examples),
         "context": run.length,
+        "truncated": run.scored.truncated,
         "seeds": list(recipe.seeds),
         "score": summary["score"],
         "ci95": interval(predictions, run.labels, run.metric, samples, seed),
@@ -99,6 +101,7 @@ class _Runs:
         self.scored = self._texts(read_examples(data, recipe.valid, recipe))
         self.labels = labels_of(self.scored.examples)
         self.metric = METRICS[recipe.metric]
+        self._warn_of_cuts()
 
     def official(self, seed: int) -> Outcome:
         """Return the run that chooses its epoch on the scored set."""
@@ -122,9 +125,21 @@ class _Runs:
             classifier, self.recipe, train, selection, self.scored, self.padding, seed
         )
         if not np.isfinite(outcome.logits).all():
-            raise SllamaError(f"{self.recipe.name}: logits that are not finite; mend the model")
+            raise NonFiniteError(f"{self.recipe.name}: logits that are not finite; mend the model")
         _log.info("%s, seed %d: epoch %d", self.recipe.name, seed, outcome.epoch)
         return outcome
+
+    def _warn_of_cuts(self) -> None:
+        for texts, role in ((self.train, "training"), (self.scored, "scored")):
+            if texts.truncated:
+                _log.warning(
+                    "%s: %d of %d %s pairs are longer than %d tokens and cut",
+                    self.recipe.name,
+                    texts.truncated,
+                    len(texts.rows),
+                    role,
+                    self.length,
+                )
 
     def _texts(self, examples: list[Any]) -> Texts:
         return tokenized(self.tokenizer, examples, self.length)

@@ -1,0 +1,61 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tokenizers.processors import BertProcessing, TemplateProcessing
+from transformers import AutoTokenizer
+
+from pipeline.evaluate.encoding import FastTokenizer, OptionEncoder
+from pipeline.evaluate.null import UnigramScorer
+
+OPTIONS = [
+    ("The cats", " annoy Tim."),
+    ("The cats ", "annoys Tim."),
+    ("Naïve café — 你好", " 🙂."),
+    (" ", "A dog."),
+    ("", "These dogs are loud."),
+]
+BEGIN, END = ("<s>", 0), ("</s>", 1)
+TEMPLATES = {
+    "bos": TemplateProcessing(single="<s> $A", special_tokens=[BEGIN]),
+    "bos_eos": TemplateProcessing(single="<s> $A </s>", special_tokens=[BEGIN, END]),
+    "bos_eos_eos": TemplateProcessing(single="<s> $A </s> </s>", special_tokens=[BEGIN, END]),
+    "cls_sep": BertProcessing(END, BEGIN),
+}
+
+
+def tokenizer_with(folder: Path, template: str) -> Any:
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.backend_tokenizer.post_processor = TEMPLATES[template]
+    return tokenizer
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_what_is_scored_is_what_the_challenge_scores(template: str, tokenizer_folder: Path) -> None:
+    """The tokens whose text ends behind the context; a special token has no text."""
+    tokenizer = tokenizer_with(tokenizer_folder, template)
+    rows = OptionEncoder(FastTokenizer(tokenizer)).encode(OPTIONS)
+    for (context, continuation), row in zip(OPTIONS, rows, strict=True):
+        whole = tokenizer(context + continuation, return_offsets_mapping=True)
+        pieces = zip(whole["input_ids"], whole["offset_mapping"], strict=True)
+        ids = [token for token, (_, end) in pieces if end > len(context.rstrip())]
+        assert row.scored == ids
+        assert row.tokens == whole["input_ids"][: len(row.tokens)]
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_a_context_of_spaces_alone_hides_no_token(template: str, tokenizer_folder: Path) -> None:
+    encoder = OptionEncoder(FastTokenizer(tokenizer_with(tokenizer_folder, template)))
+    (alone,) = encoder.encode([(" ", "A dog.")])
+    (bare,) = encoder.encode([("", " A dog.")])
+    assert alone == bare
+
+
+def test_what_stands_behind_a_text_changes_no_null_score(tokenizer_folder: Path) -> None:
+    scores = {}
+    for template in TEMPLATES:
+        encoder = OptionEncoder(FastTokenizer(tokenizer_with(tokenizer_folder, template)))
+        scorer = UnigramScorer(encoder, np.arange(4, 300, dtype=np.uint16))
+        scores[template] = scorer.score_encoded(encoder.encode(OPTIONS))
+    assert len({tuple(row) for row in scores.values()}) == 1

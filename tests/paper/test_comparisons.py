@@ -1,0 +1,73 @@
+"""What the words of Tables 1b to 4 call the row that differences are from."""
+
+from pathlib import Path
+from typing import Any
+
+from pipeline.paper.build import compose_tables
+from pipeline.paper.inputs import read_inputs
+from pipeline.report.tables import Table
+from tests.paper.made_up import settings, settings_values, tables, write_runs
+
+
+def notes(table: Table) -> str:
+    return " ".join(table.notes)
+
+
+def with_reference(name: str) -> dict[str, Any]:
+    values = settings_values()
+    values["reference"] = name
+    values["variants"] = [v for v in values["variants"] if not v.get("reloaded")]
+    values["selected"] = settings(values).select("small").model_dump()
+    return values
+
+
+def test_the_reference_is_called_what_its_rows_are_called(tmp_path: Path) -> None:
+    made = tables(tmp_path)
+    assert made["significance"].caption.startswith("Table 1b. SLlama minus the others")
+    assert made["significance"].columns[0] == "SLlama minus"
+    assert "Differences are from SLlama." in made["parts"].notes
+    assert "Everything else is SLlama's. Differences are from SLlama." in made["choices"].notes
+    assert "Differences are from corrected." in made["audit"].notes
+    assert "tie rule alone: corrected" in [row.cells[0] for row in made["audit"].rows]
+
+
+def test_another_reference_gives_the_tables_another_name(tmp_path: Path) -> None:
+    made = tables(tmp_path, with_reference("peer"))
+    assert made["significance"].caption.startswith("Table 1b. Llama minus the others")
+    assert made["significance"].columns[0] == "Llama minus"
+    assert "Differences are from Llama." in made["parts"].notes
+    assert "Differences are from attention: mha." in notes(made["choices"])
+    assert "Differences are from peer." in made["audit"].notes
+    assert "tie rule alone: peer" in [row.cells[0] for row in made["audit"].rows]
+
+
+def test_a_row_that_is_against_another_is_named(tmp_path: Path) -> None:
+    folders = write_runs(tmp_path)
+    values = settings_values()
+    values["variants"][1]["against"] = "damaged"
+    values["variants"][2] |= {"against": "later"}
+    made = compose_tables(read_inputs(settings(values), folders))
+    assert "Differences are from SLlama; those of Llama from damaged." in made["parts"].notes
+    assert "Differences are from corrected; those of peer from reloaded." in made["audit"].notes
+    assert "those of attention: mha from damaged." in notes(made["choices"])
+
+
+def test_a_reloaded_row_claims_no_parameters(tmp_path: Path) -> None:
+    values = settings_values()
+    values["variants"][3]["tables"] |= {"headline": "Damaged", "parts": "Damaged"}
+    made = tables(tmp_path, values)
+    for name, count in {"headline": 1, "parts": 5}.items():
+        cells = next(row.cells for row in made[name].rows if row.cells[0] == "Damaged")
+        assert cells[1 : 1 + count] == ("–",) * count
+
+
+def test_the_speed_is_said_to_compare_nothing(tmp_path: Path) -> None:
+    text = notes(tables(tmp_path)["parts"])
+    assert "other runs may have shared the device, so it does not compare the models." in text
+
+
+def test_the_faults_are_those_of_the_row_that_has_them(tmp_path: Path) -> None:
+    values = settings_values()
+    assert "labels shifted twice" not in notes(tables(tmp_path, values)["headline"])
+    values["variants"][2] |= {"name": "released", "tables": {"headline": "SLlama with faults"}}
+    assert "SLlama with faults: labels shifted twice" in notes(tables(tmp_path, values)["headline"])
