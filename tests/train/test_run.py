@@ -171,6 +171,7 @@ def test_who_goes_on_hears_of_no_other_run(
 ) -> None:
     interrupted(params(learning_rate=0.02), 5)
     interrupted(params(), 5)
+    caplog.clear()
     with caplog.at_level(logging.INFO):
         assert workplace.train(params(), "resumed")["resumed_after_step"] == 5
     assert "unfinished" not in caplog.text
