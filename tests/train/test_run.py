@@ -155,7 +155,7 @@ def test_another_recipe_never_sees_the_checkpoint_and_says_so(
 ) -> None:
     interrupted(params(), 5)
     (folder,) = checkpoints.iterdir()
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="pipeline"):
         assert workplace.train(params(learning_rate=0.02), "other")["resumed_after_step"] == 0
     (line,) = [message for message in caplog.messages if "unfinished" in message]
     assert line == (
@@ -172,7 +172,7 @@ def test_who_goes_on_hears_of_no_other_run(
     interrupted(params(learning_rate=0.02), 5)
     interrupted(params(), 5)
     caplog.clear()
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="pipeline"):
         assert workplace.train(params(), "resumed")["resumed_after_step"] == 5
     assert "unfinished" not in caplog.text
 
