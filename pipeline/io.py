@@ -148,6 +148,15 @@ def sha256_file(path: Path) -> str:
     return digest.hexdigest()
 
 
+def git_blob(path: Path) -> str:
+    """Return the object id that git gives a file's content (git hash-object)."""
+    digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
 def fingerprint_of(files: Sequence[Path]) -> str:
     """Return the SHA-256 of a file, or of the concatenated SHA-256 of several, in their order."""
     digests = [sha256_file(file) for file in files]
@@ -180,6 +189,25 @@ def replaceable_folder(folder: Path, mark: str) -> Path:
     if whole.exists() and any(whole.iterdir()) and not (whole / mark).is_file():
         raise SllamaError(f"{folder}: holds something else, {mark} is not in it; name another")
     return whole
+
+
+def put_in_place(finished: Path, folder: Path) -> None:
+    """Rename the folder `finished` to `folder`; what was there goes only when that has worked.
+
+    A process that is killed meanwhile leaves the old folder, the new one, or none, never half of
+    one; what was there then lies in `.<name>.replaced` until the next time.
+    """
+    replaced = folder.with_name(f".{folder.name}.replaced")
+    shutil.rmtree(replaced, ignore_errors=True)
+    if folder.exists():
+        folder.rename(replaced)
+    try:
+        finished.rename(folder)
+    except OSError:
+        if replaced.exists():
+            replaced.rename(folder)
+        raise
+    shutil.rmtree(replaced, ignore_errors=True)
 
 
 def require_free_space(folder: Path, needed_bytes: int) -> None:

@@ -16,13 +16,8 @@ def arguments(parser: ArgumentParser) -> None:
 
 def work(params: Params, options: Namespace) -> Made:
     task = describe(options.task)
-    fetch_benchmarks(
-        [task.source] if task.source else [],
-        params.data.mirror,
-        options.out,
-        params.evaluate.allow_missing,
-        parts=task.parts,
-    )
+    wanted = {task.source: task.parts} if task.source else {}
+    fetch_benchmarks(wanted, params.data.mirror, options.out, params.evaluate.allow_missing)
     return Made(options.out, {"task": options.task, "source": task.source})
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipeline.config import Params
 from pipeline.data.benchmarks import fetch_benchmarks
-from pipeline.evaluate.catalog import describe
+from pipeline.evaluate.catalog import parts_of
 from pipeline.stage import Made, run_stage
 
 
@@ -15,9 +15,9 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def work(params: Params, options: Namespace) -> Made:
-    sources = {source for task in options.tasks.split(",") if (source := describe(task).source)}
-    fetch_benchmarks(sources, params.data.mirror, options.out, params.evaluate.allow_missing)
-    return Made(options.out, {"tasks": options.tasks, "sources": sorted(sources)})
+    wanted = parts_of(options.tasks.split(","))
+    fetch_benchmarks(wanted, params.data.mirror, options.out, params.evaluate.allow_missing)
+    return Made(options.out, {"tasks": options.tasks, "sources": sorted(wanted)})
 
 
 if __name__ == "__main__":

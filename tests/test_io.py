@@ -8,6 +8,7 @@ from pipeline.io import (
     atomic_path,
     fingerprint_of,
     model_fingerprint,
+    put_in_place,
     read_json,
     require_free_space,
     sha256_file,
@@ -47,6 +48,38 @@ def test_bad_json_is_named(content: bytes, tmp_path: Path) -> None:
     file.write_bytes(content)
     with pytest.raises(SllamaError, match=r"a\.json"):
         read_json(file)
+
+
+def make_folder(path: Path, text: str) -> Path:
+    path.mkdir()
+    (path / "a.txt").write_text(text)
+    return path
+
+
+def test_a_finished_folder_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    target = tmp_path / "model"
+    for text in ("first", "second"):
+        put_in_place(make_folder(tmp_path / "new", text), target)
+        assert (target / "a.txt").read_text() == text
+        assert list(tmp_path.iterdir()) == [target]
+
+
+def test_an_old_folder_stays_if_the_new_one_cannot_take_its_place(tmp_path: Path) -> None:
+    target = make_folder(tmp_path / "model", "old")
+    with pytest.raises(FileNotFoundError):
+        put_in_place(tmp_path / "absent", target)
+    assert (target / "a.txt").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_a_killed_process_left_is_no_obstacle(tmp_path: Path) -> None:
+    target = tmp_path / "model"
+    make_folder(tmp_path / ".model.replaced", "older")
+    put_in_place(make_folder(tmp_path / "new", "new"), target)
+    make_folder(tmp_path / ".model.replaced", "older")
+    put_in_place(make_folder(tmp_path / "new", "newer"), target)
+    assert (target / "a.txt").read_text() == "newer"
+    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_sha256(tmp_path: Path) -> None:

@@ -3,8 +3,8 @@
 import hashlib
 import logging
 import shutil
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipeline.data.catalog import Catalog, Source, load_catalog
@@ -29,30 +29,30 @@ _ONCE_IT_IS_THERE = "once it is there: dvc repro -s -f benchmarks@<task>, then d
 
 
 def fetch_benchmarks(
-    names: Iterable[str],
+    wanted: Mapping[str, Sequence[str]],
     mirror: str | None,
     out: Path,
     allow_missing: bool,
     catalog: Catalog | None = None,
-    parts: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Make the folder `out`: a folder for each source and manifest.json; return the manifest.
 
-    `parts`, if given, are all that is kept of a source: folders or files by their paths in it. The
-    mirror (SLLAMA_DATA_MIRROR, else `mirror`) is looked into before the network. A source that
-    cannot be had, or lacks a part, is listed as missing, with the reason, if `allow_missing`;
-    otherwise SllamaError names all of them. A protected source (EWoK) never enters `out` in
+    wanted: sources by name, and the parts of each that are kept: folders or files by their paths in
+    it, or the source's own place; none: all of it. The mirror (SLLAMA_DATA_MIRROR, else `mirror`)
+    is looked into before the network, which is asked for the parts alone. A source that cannot be
+    had, or lacks a part, is listed as missing, with the reason, if `allow_missing`; otherwise
+    SllamaError names all of them. A protected source (EWoK) never enters `out` in
     readable form: its archive is copied as it is, and what has no protected form goes to
     `protected_folder()`.
     """
     known = catalog or load_catalog()
-    wanted = {name: known.benchmark(name) for name in sorted(set(names))}
-    embedded_only = all(source.embedded for source in wanted.values())
+    sources = {name: known.benchmark(name) for name in sorted(wanted)}
+    embedded_only = all(source.embedded for source in sources.values())
     folder = None if embedded_only else mirror_folder(mirror)
     listed: dict[str, Any] = {}
     with build_folder(out) as workspace:
-        for name, source in wanted.items():
-            listed[name] = _fetch(name, source, folder, workspace, parts)
+        for name, source in sources.items():
+            listed[name] = _fetch(name, source, folder, workspace, wanted[name])
         missing = {name: item["reason"] for name, item in listed.items() if item["reason"]}
         if missing and not allow_missing:
             reasons = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
@@ -74,32 +74,37 @@ def _fetch(
     if source.protected:
         root = protected_folder()
         downloads = root / ".downloads"
-    target = root / (source.folder or name)
+    place = source.folder or name
+    target = root / place
+    parts = [_within(place, part) for part in parts]
     try:
         if source.embedded:
             target.mkdir(parents=True)
             write_pairs(target)
         else:
-            fetch_source(name, source, mirror, target, downloads)
+            fetch_source(name, source, mirror, target, downloads, parts)
+        if lacking := [part for part in parts if not (target / part).exists()]:
+            see = f"; see {source.page}" if source.page else ""
+            raise UnavailableError(
+                f"{name} as found has no {' and no '.join(lacking)}: to be had from a mirror only, "
+                f"no network address is known{see}"
+            )
     except UnavailableError as error:
-        return {**_entry(source, "missing"), "reason": " ".join(str(error).split())}
-    lacking = [part for part in parts if _place(root, target, part) is None]
-    # A folder of protected data holds the user's own files too: nothing in it is removed.
-    if lacking:
+        # A folder of protected data holds the user's own files too: nothing in it is removed.
         if not source.protected:
-            shutil.rmtree(target)
-        see = f"; see {source.page}" if source.page else ""
-        reason = f"{name} as found has no {' and no '.join(lacking)}{see}"
-        return {**_entry(source, "missing"), "reason": reason}
+            shutil.rmtree(target, ignore_errors=True)
+        return {**_entry(source, "missing"), "reason": " ".join(str(error).split())}
     if parts and not source.protected:
-        _keep_only(target, [place for part in parts if (place := _place(root, target, part))])
+        _keep_only(target, [target / part for part in parts])
     return {**_entry(source, "ok"), **_contents(target)}
 
 
-def _place(root: Path, target: Path, part: str) -> Path | None:
-    """Return where a part of a source lies; some sources are a single part, named after it."""
-    places = (target / part, root / part, root / Path(part).name)
-    return next((place for place in places if place.exists()), None)
+def _within(place: str, part: str) -> str:
+    """Return a part's path in its source, "." if it is all of it: a task may name it by `place`."""
+    path = PurePosixPath(part)
+    if path.name == place:
+        return "."
+    return str(path.relative_to(place) if path.is_relative_to(place) else path)
 
 
 def _keep_only(folder: Path, kept: list[Path]) -> None:

@@ -1,5 +1,6 @@
 """The catalog: every corpus and benchmark, with address, revision, checksums, licence."""
 
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Self
 
@@ -22,6 +23,8 @@ InnerPath = Annotated[str, AfterValidator(_inside)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 GitObject = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 Size = Annotated[int, Field(gt=0)]
+# Not strict: YAML's lists become tuples, which nobody changes.
+Names = Annotated[tuple[InnerPath, ...], Field(min_length=1, strict=False)]
 
 
 class Entry(BaseModel):
@@ -61,6 +64,9 @@ class Hub(Entry):
 
     repository: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
     revision: GitObject
+    folder: InnerPath | None = Field(
+        default=None, description="folder of the repository that holds the paths; null: its root"
+    )
     gated: bool = Field(
         default=False, description="its terms must be accepted, then HF_TOKEN opens it"
     )
@@ -88,9 +94,14 @@ class Source(Entry):
     folder: InnerPath | None = Field(default=None, description="place among the benchmarks")
     hub: Hub | None = None
     address: Annotated[str, Field(pattern=r"^https?://.*[^/]$")] | None = Field(
-        default=None, description="URL that the paths of `files` follow"
+        default=None, description="URL that the paths of `files` and `trees` follow"
     )
     files: tuple[RemoteFile, ...] = ()
+    trees: dict[InnerPath, Names] = Field(
+        default={},
+        description="folders below the source's address, each with the names of its files: they "
+        "have the same paths in the fetched folder, and no checksums are stated",
+    )
     archives: tuple[Archive, ...] = ()
     leave_out: tuple[str, ...] = Field(
         default=(), description="name patterns that are not taken from a mirror's folder"
@@ -110,8 +121,10 @@ class Source(Entry):
     def _one_address(self) -> Self:
         if self.hub and self.address:
             raise ValueError("hub or address, not both")
-        if (self.hub or self.address) and not self.files:
+        if self.online and not self.remote_files():
             raise ValueError("an address without files")
+        if self.trees and not self.online:
+            raise ValueError("trees without an address")
         return self
 
     @property
@@ -124,6 +137,19 @@ class Source(Entry):
         """Bytes of the fetched files, as far as they are stated."""
         unpacked = sum(archive.unpacked_bytes for archive in self.archives)
         return max(unpacked, sum(file.bytes or 0 for file in self.files))
+
+    def remote_files(self, parts: Sequence[str] = ()) -> list[RemoteFile]:
+        """Return `files` and the files of `trees`, or those of them that lie in `parts`.
+
+        `parts` are folders or files by their paths in the fetched folder; "." is all of it.
+        """
+        paths = [f"{folder}/{name}" for folder, names in self.trees.items() for name in names]
+        files = [*self.files, *(RemoteFile(name=path, path=path) for path in paths)]
+        return [
+            file
+            for file in files
+            if not parts or any(PurePosixPath(file.name).is_relative_to(part) for part in parts)
+        ]
 
 
 class Catalog(Entry):

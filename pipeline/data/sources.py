@@ -5,7 +5,7 @@ import fnmatch
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from pipeline.data.transfer import (
     hub_url,
 )
 from pipeline.errors import SllamaError
-from pipeline.io import atomic_path, replaceable_folder, require_free_space
+from pipeline.io import atomic_path, put_in_place, replaceable_folder, require_free_space
 
 _log = logging.getLogger(__name__)
 
@@ -89,22 +89,12 @@ def _build(partial: Path, out: Path) -> Iterator[Workspace]:
     workspace.downloads.mkdir(exist_ok=True)
     try:
         yield workspace
-        replaced = partial / "replaced"
-        shutil.rmtree(replaced, ignore_errors=True)
-        if out.exists():
-            out.rename(replaced)
-        try:
-            workspace.files.rename(out)
-        except OSError:
-            if replaced.exists():
-                replaced.rename(out)
-            raise
-    except BaseException:
+        put_in_place(workspace.files, out)
+    finally:
         shutil.rmtree(workspace.files, ignore_errors=True)
+        # What came of a source that is missing all the same waits for the next attempt too.
         if not any(path.is_file() for path in workspace.downloads.rglob("*")):
             shutil.rmtree(partial)
-        raise
-    shutil.rmtree(partial)
 
 
 def mirror_folder(configured: str | None) -> Path | None:
@@ -121,49 +111,67 @@ def mirror_folder(configured: str | None) -> Path | None:
 
 
 def fetch_source(
-    name: str, source: Source, mirror: Path | None, target: Path, downloads: Path
+    name: str,
+    source: Source,
+    mirror: Path | None,
+    target: Path,
+    downloads: Path,
+    parts: Sequence[str] = (),
 ) -> None:
     """Put the files of a source into the folder `target`, every one as the catalog states it.
 
+    `parts`, if given, are all that is needed: folders or files by their paths in `target`. The
+    mirror gives what it has, more than these too; the network is asked for those of their files
+    alone that the mirror lacks. A part without a file in the catalog may stay absent.
+
     A damaged file of the mirror is named, with expected and found checksum, and fetched from the
-    network. UnavailableError if neither has the source, with the reason; DamagedError if what
-    there is is not what the catalog states.
+    network. UnavailableError if neither has the source or a file of a part, with the reason;
+    DamagedError if what there is is not what the catalog states.
     """
-    if source.files and all(_whole(file, target / file.name) for file in source.files):
+    files = source.remote_files(parts)
+    if files and all(_whole(file, target / file.name) for file in files):
         return
     require_free_space(target, source.size + _SPARE_BYTES)
     damage: DamagedError | None = None
+    as_found = ""
     if mirror is not None:
         try:
             if _take_from_mirror(name, source, mirror, target):
-                return
+                # A source that is asked for as a whole is what the mirror has of it.
+                files = [file for file in files if parts and not _whole(file, target / file.name)]
+                if not files:
+                    return
+                more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+                as_found = f"{name} as found has no {files[0].name}{more}; "
+                _log.warning("mirror %s: %slooking on the network", mirror, as_found)
         except DamagedError as error:
             # A folder of protected data holds the user's own files too.
             if not source.protected:
                 shutil.rmtree(target, ignore_errors=True)
             damage = DamagedError(f"damaged in the mirror, {error}")
             _log.warning("mirror %s: %s", mirror, error)
-    if reason := _no_network_address(source):
-        raise damage or UnavailableError(reason)
     try:
-        _fetch_from_network(source, target, downloads / name)
-    except (UnreachableError, RefusedError) as error:
-        raise damage or UnavailableError(str(error)) from error
+        if reason := _no_network_address(name, source, files):
+            raise UnavailableError(reason)
+        _fetch_from_network(source, files, target, downloads / name)
+    except (UnavailableError, UnreachableError, RefusedError) as error:
+        raise damage or UnavailableError(f"{as_found}{error}") from error
 
 
-def _no_network_address(source: Source) -> str | None:
+def _no_network_address(name: str, source: Source, files: Sequence[RemoteFile]) -> str | None:
     """Why the network cannot help, or None if it may."""
     see = f"; see {source.page}" if source.page else ""
-    if not source.online:
-        wanted = ", ".join(archive.path for archive in source.archives)
+    if not source.online or not files:
+        wanted = ", ".join(archive.path for archive in source.archives) or name
         return f"to be had from a mirror only ({wanted}){see}"
     if source.hub and source.hub.gated and not os.environ.get("HF_TOKEN", "").strip():
-        own = ", ".join(file.mirror or file.path for file in source.files)
+        own = ", ".join(file.mirror or file.path for file in files)
         return f"gated: accept its terms and set HF_TOKEN, or put {own} into a mirror{see}"
     return None
 
 
 def _take_from_mirror(name: str, source: Source, mirror: Path, target: Path) -> bool:
+    # The files of trees have no place of their own in a mirror: archive or folder holds them.
     loose = {file: mirror / _mirror_path(name, file) for file in source.files}
     here = [path for path in loose.values() if path.is_file()]
     if loose and len(here) == len(loose):
@@ -179,7 +187,7 @@ def _take_from_mirror(name: str, source: Source, mirror: Path, target: Path) -> 
         for item in source.archives:
             _join_into(target, _unpacked(mirror, item, target))
         return True
-    if source.archives and (mirror / name).is_dir():
+    if (source.archives or source.trees) and (mirror / name).is_dir():
         return _take_folder(mirror / name, source, target)
     return False
 
@@ -247,14 +255,16 @@ def _copy(path: Path, destination: Path) -> None:
     shutil.copyfile(path, destination)
 
 
-def _fetch_from_network(source: Source, target: Path, downloads: Path) -> None:
+def _fetch_from_network(
+    source: Source, files: Sequence[RemoteFile], target: Path, downloads: Path
+) -> None:
     if source.hub:
         downloads = downloads / source.hub.revision
-    for file in source.files:
+    for file in files:
         arrived = downloads / file.name
         if not _whole(file, arrived):
             download(_url(source, file), arrived, expected_of(file), source.page)
-    for file in source.files:
+    for file in files:
         (target / file.name).parent.mkdir(parents=True, exist_ok=True)
         shutil.move(downloads / file.name, target / file.name)
 
@@ -271,5 +281,6 @@ def _whole(file: RemoteFile, arrived: Path) -> bool:
 
 def _url(source: Source, file: RemoteFile) -> str:
     if source.hub:
-        return hub_url(source.hub.repository, source.hub.revision, file.path)
+        path = f"{source.hub.folder}/{file.path}" if source.hub.folder else file.path
+        return hub_url(source.hub.repository, source.hub.revision, path)
     return f"{source.address}/{file.path}"

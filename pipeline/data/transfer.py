@@ -1,8 +1,8 @@
 """One file from a URL: resumed, retried, checked, and in place only when it is whole."""
 
-import hashlib
 import logging
 import os
+import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
 from pipeline.errors import SllamaError
-from pipeline.io import require_free_space, sha256_file
+from pipeline.io import git_blob, require_free_space, sha256_file
 from pipeline.progress import Progress
 
 _log = logging.getLogger(__name__)
@@ -27,6 +27,7 @@ _CONNECT_RETRIES = 2
 _BODY_RETRIES = 5
 _LONGEST_PAUSE_SECONDS = 60
 _HTML_STARTS = (b"<!doctype html", b"<html")
+_HUB_TAG = re.compile(r'(W/)?"?((?P<sha256>[0-9a-f]{64})|(?P<git_blob>[0-9a-f]{40}))"?')
 _WORTH_WAITING = (429, 500, 502, 503, 504)
 _BROKEN = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 
@@ -64,15 +65,6 @@ class Expected:
                 raise DamagedError(f"{name}: {kind} {stated} expected, {found} found")
 
 
-def git_blob(path: Path) -> str:
-    """Return the object id that git gives a file's content (git hash-object)."""
-    digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 def hub_url(repository: str, revision: str, path: str) -> str:
     """Return the address of a dataset's file on the Hub, or on what HF_ENDPOINT names."""
     return f"{_hub_endpoint()}/datasets/{repository}/resolve/{revision}/{path}"
@@ -81,8 +73,9 @@ def hub_url(repository: str, revision: str, path: str) -> str:
 def download(url: str, target: Path, expected: Expected, help_page: str | None = None) -> None:
     """Fetch `url` into `target`, which appears only when whole and as `expected`.
 
-    An interrupted transfer leaves `<target>.part`, from which the next call goes on. A file that
-    comes out damaged is fetched once more from its first byte. UnreachableError,
+    Where `expected` has no checksum, the Hub's tag is one: SHA-256 of a large file, else git's
+    object id. An interrupted transfer leaves `<target>.part`, from which the next call goes on. A
+    file that comes out damaged is fetched once more from its first byte. UnreachableError,
     RefusedError and DamagedError name the address and say what to do; `help_page` is where the
     source's terms and its files are described.
     """
@@ -93,7 +86,7 @@ def download(url: str, target: Path, expected: Expected, help_page: str | None =
     with _session() as session:
         transfer.run(session)
         try:
-            expected.check(transfer.part, target.name)
+            transfer.expected.check(transfer.part, target.name)
         except DamagedError as error:
             _log.warning("%s; fetching it anew", error)
             transfer.discard()
@@ -174,6 +167,8 @@ class _Transfer:
                 self.discard()
                 raise requests.exceptions.ChunkedEncodingError("range")
             self._refuse_failure(response)
+            if not (self.expected.sha256 or self.expected.git_blob):
+                self.expected = Expected(self.expected.bytes, *_stated_by_hub(response))
             self._write(response, start if resumed else 0)
 
     def _write(self, response: requests.Response, start: int) -> None:
@@ -231,9 +226,7 @@ class _Transfer:
         return self.part.stat().st_size if self.part.exists() else 0
 
     def _tag(self) -> str | None:
-        if not self.tag_file.exists():
-            return None
-        tag = self.tag_file.read_text(encoding="utf-8")
+        tag = self.tag_file.read_text(encoding="utf-8") if self.tag_file.exists() else ""
         return tag if tag.startswith('"') else None
 
     @staticmethod
@@ -285,6 +278,14 @@ def _authorise(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
+def _stated_by_hub(response: requests.Response) -> tuple[str | None, str | None]:
+    for hop in (*response.history, response):
+        tag = hop.headers.get("X-Linked-ETag") or hop.headers.get("ETag", "")
+        if (found := _HUB_TAG.fullmatch(tag)) and hop.url.startswith(f"{_hub_endpoint()}/"):
+            return found["sha256"], found["git_blob"]
+    return None, None
+
+
 def _hub_endpoint() -> str:
     endpoint = os.environ.get("HF_ENDPOINT", "").strip().rstrip("/") or "https://huggingface.co"
     with suppress(ValueError):
@@ -294,6 +295,5 @@ def _hub_endpoint() -> str:
 
 
 def _shown(url: str) -> str:
-    """The address without user name, password and query."""
-    parts = urlsplit(url)
+    parts = urlsplit(url)  # without user name, password and query
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -7,12 +7,11 @@ from typing import Any
 
 from pipeline.errors import SllamaError
 from pipeline.evaluate.aoa import LEAST_POINTS, child_age
-from pipeline.evaluate.items import MissingDataError, locate, read_csv
+from pipeline.evaluate.items import MissingDataError, is_text, locate, read_csv
 from pipeline.io import read_json
 
 WORDS_FILE, CHILDREN_FILE = "cdi_childes.json", "cdi_human.csv"
 MONTHS = [str(month) for month in range(16, 31)]
-LEAST_CONTEXTS = 20
 _CHECKPOINT = re.compile(r"chck_(\d+)M")
 
 
@@ -43,20 +42,29 @@ def find_checkpoints(model: Path) -> list[Checkpoint]:
     )
 
 
-def read_words(data: Path, folder: str) -> dict[str, int]:
-    """Return the words to test and how many contexts each has (at least 20, as in 2026)."""
-    path = _file(data, folder, WORDS_FILE)
-    listed = read_json(path)
-    if not isinstance(listed, dict) or not all(isinstance(row, list) for row in listed.values()):
+def read_words(data: Path, metadata: dict[str, Any]) -> dict[str, list[str]]:
+    """Return the words to test, each with the contexts it was found in.
+
+    `least_contexts` (metadata): a word with fewer is left out, as is one of a single letter.
+    """
+    path = _file(data, metadata["folder"], WORDS_FILE)
+    listed, least = read_json(path), metadata["least_contexts"]
+    if not isinstance(listed, dict) or not all(map(_are_contexts, listed.values())):
         raise SllamaError(f"{path}: a list of contexts for each word is expected")
     words = {
-        word: len(contexts)
-        for word, contexts in listed.items()
-        if len(word) > 1 and len(contexts) >= LEAST_CONTEXTS
+        word: [row["context"] for row in rows]
+        for word, rows in listed.items()
+        if len(word) > 1 and len(rows) >= least
     }
     if not words:
-        raise SllamaError(f"{path}: no word has {LEAST_CONTEXTS} contexts")
+        raise SllamaError(f"{path}: no word has {least} contexts")
     return words
+
+
+def _are_contexts(rows: Any) -> bool:
+    return isinstance(rows, list) and all(
+        isinstance(row, dict) and is_text(row.get("context")) for row in rows
+    )
 
 
 def read_children(data: Path, folder: str) -> dict[str, float | None]:
@@ -86,12 +94,13 @@ def _file(data: Path, folder: str, name: str) -> Path:
 
 
 def surprisal_records(
-    scores: dict[str, list[float | None]], contexts: dict[str, int]
+    scores: dict[str, list[float | None]], words: dict[str, list[str]], in_context: bool
 ) -> dict[str, Any]:
-    """Return the surprisals in the form of the 2026 submission (`aoa_surprisals`).
+    """Return the surprisals in the form of a submission, one record for each context of a word.
 
-    scores: log-probability of each "<checkpoint>/<word>"; contexts: how many records a word has
-    (all the same, as the official pipeline writes them for words after BOS).
+    scores: log-probabilities of each "<checkpoint>/<word>": one for each context if `in_context`
+    (2026), else one, after BOS, which all records repeat, as the official pipeline of 2025 does.
+    SllamaError if they are not of these words.
     """
     steps = list(dict.fromkeys(name.split("/", 1)[0] for name in scores))
     results: list[dict[str, Any]] = []
@@ -99,15 +108,21 @@ def surprisal_records(
         match = _CHECKPOINT.fullmatch(step)
         if match is None:
             raise SllamaError(f"aoa: {step} is no checkpoint name; evaluate aoa again")
-        for word, count in contexts.items():
-            (score,) = scores.get(f"{step}/{word}", [None])
-            record = {
-                "step": step,
-                "word_count": int(match[1]) * 1_000_000,
-                "target_word": word,
-                "context": "BOS_ONLY",
-                "surprisal": None if score is None else -score,
-            }
-            results.extend({**record, "context_id": number} for number in range(count))
-    described = {"use_bos_only": True, "total_steps": len(steps), "completed_steps": len(steps)}
-    return {"metadata": described, "results": results}
+        for word, contexts in words.items():
+            found = scores.get(f"{step}/{word}", [])
+            if len(found) != (len(contexts) if in_context else 1):
+                raise SllamaError(f"aoa: {step}/{word} is of other data; evaluate it again")
+            for number, context in enumerate(contexts):
+                score = found[number if in_context else 0]
+                results.append(
+                    {
+                        "step": step,
+                        "word_count": int(match[1]) * 1_000_000,
+                        "target_word": word,
+                        "context_id": number,
+                        "context": context if in_context else "BOS_ONLY",
+                        "surprisal": None if score is None else -score,
+                    }
+                )
+    described = {"total_steps": len(steps), "completed_steps": len(steps)}
+    return {"metadata": {"use_bos_only": not in_context, **described}, "results": results}

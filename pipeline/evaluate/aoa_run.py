@@ -4,12 +4,13 @@ import logging
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from pipeline.config import EvaluateConfig
 from pipeline.evaluate.aoa import correlation, model_age
 from pipeline.evaluate.aoa_data import Checkpoint, find_checkpoints, read_children, read_words
-from pipeline.evaluate.items import MissingDataError
+from pipeline.evaluate.items import MissingDataError, Option
 from pipeline.evaluate.loading import load_model
 from pipeline.evaluate.results import item_line, require_finite
 
@@ -26,28 +27,29 @@ def run_aoa(
 ) -> tuple[dict[str, Any], list[str]]:
     """Return the task's entry in the results, and lines with the surprisals for the submission.
 
-    A word's surprisal is that of the bare word after BOS, as in the official pipeline. Without a
-    `tokenizer` each checkpoint's own is taken. Without children's ages the entry says what is
-    missing; the surprisals are there all the same. MissingDataError if there are no words or no
-    checkpoints, SllamaError if a checkpoint does not load or a surprisal is not finite (unless
-    allow_nonfinite).
+    A word's surprisal is the mean over its contexts (metadata `in_context`, as in 2026), or that of
+    the bare word after BOS (2025). Without a `tokenizer` each checkpoint's own is taken. Without
+    children's ages the entry says what is missing; the surprisals are there all the same.
+    MissingDataError if there are no words or no checkpoints, SllamaError if a checkpoint does not
+    load or a surprisal is not finite (unless allow_nonfinite).
     """
-    words = list(read_words(data, metadata["folder"]))
+    words = _options(read_words(data, metadata), metadata["in_context"])
     checkpoints = find_checkpoints(model)
-    surprisals: dict[str, list[float]] = {word: [] for word in words}
+    surprisals: list[dict[str, list[float]]] = []
     chances: dict[str, float] = {}
     for checkpoint in checkpoints:
         _log.info("%s: %s", task, checkpoint.folder.name)
         scorer = load_model(checkpoint.folder, tokenizer or checkpoint.folder, config)
-        rows = scorer.encoder.encode([("", word) for word in words])
-        vocabulary = scorer.encoder.tokenizer.vocab_size
-        for word, row, (score, _) in zip(words, rows, scorer.score(rows), strict=True):
-            surprisals[word].append(-score)
-            chances[word] = len(row.scored) * math.log(vocabulary)
+        surprisals.append(_surprisals(scorer, words))
+        chances = _chances(scorer, words)
     if not config.allow_nonfinite:
-        require_finite(task, words, list(surprisals.values()))
+        values = [[value for found in surprisals for value in found[word]] for word in words]
+        require_finite(task, list(words), values)
     seen = [float(checkpoint.words) for checkpoint in checkpoints]
-    ages = {word: model_age(seen, surprisals[word], chances[word]) for word in words}
+    ages = {
+        word: model_age(seen, [fmean(found[word]) for found in surprisals], chance)
+        for word, chance in chances.items()
+    }
     lines = list(_lines(task, checkpoints, surprisals))
     try:
         children = read_children(data, metadata["folder"])
@@ -66,9 +68,35 @@ def run_aoa(
     return result, lines
 
 
+def _options(words: dict[str, list[str]], in_context: bool) -> dict[str, list[Option]]:
+    if not in_context:
+        return {word: [("", word)] for word in words}
+    return {
+        word: [(context.strip(), f" {word.strip()}") for context in contexts]
+        for word, contexts in words.items()
+    }
+
+
+def _surprisals(scorer: Any, words: dict[str, list[Option]]) -> dict[str, list[float]]:
+    rows = scorer.encoder.encode([option for options in words.values() for option in options])
+    scores = iter(scorer.score(rows))
+    return {word: [-next(scores)[0] for _ in options] for word, options in words.items()}
+
+
+def _chances(scorer: Any, words: dict[str, list[Option]]) -> dict[str, float]:
+    """Return what each word's surprisal is where every token is equally likely.
+
+    A word has as many tokens as it adds to "The", so that the space before it is no matter.
+    """
+    rows = scorer.encoder.encode([("The", f" {word}") for word in words])
+    of_one = math.log(scorer.tokenizer.vocab_size)
+    return {word: max(1, len(row.scored)) * of_one for word, row in zip(words, rows, strict=True)}
+
+
 def _lines(
-    task: str, checkpoints: list[Checkpoint], surprisals: dict[str, list[float]]
+    task: str, checkpoints: list[Checkpoint], surprisals: list[dict[str, list[float]]]
 ) -> Iterator[str]:
-    for place, checkpoint in enumerate(checkpoints):
-        for word, values in surprisals.items():
-            yield item_line(task, f"{checkpoint.folder.name}/{word}", [-values[place]])
+    for checkpoint, found in zip(checkpoints, surprisals, strict=True):
+        for word, values in found.items():
+            scores = [-value for value in values]
+            yield item_line(task, f"{checkpoint.folder.name}/{word}", scores)

@@ -1,6 +1,7 @@
 """The task files in tasks/: what each task needs and how its items are read; imports no lm-eval."""
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,16 @@ def describe(name: str) -> TaskDescription:
             f"no task {name} (did you mean {', '.join(near)}?); known: {', '.join(known)}"
         )
     return parse_task(name, read_text(path), str(path))
+
+
+def parts_of(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the sources of these tasks and what is read of each; (): the whole source."""
+    tasks = [task for name in names if (task := describe(name)).source is not None]
+    wanted: dict[str, tuple[str, ...]] = {}
+    for source in sorted({str(task.source) for task in tasks}):
+        parts = [task.parts for task in tasks if task.source == source]
+        wanted[source] = tuple(sorted(set().union(*parts))) if all(parts) else ()
+    return wanted
 
 
 def parse_task(name: str, text: str, origin: str) -> TaskDescription:

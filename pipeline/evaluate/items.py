@@ -94,9 +94,9 @@ def parse_jsonl(text: str, origin: str) -> Iterator[dict[str, Any]]:
         yield row
 
 
-def read_csv(path: Path) -> Iterator[dict[str, str]]:
+def read_csv(path: Path, delimiter: str = ",") -> Iterator[dict[str, str]]:
     """Yield the rows of a CSV file with a header; SllamaError names the line of a bad one."""
-    rows = csv.DictReader(io.StringIO(read_text(path)))
+    rows = csv.DictReader(io.StringIO(read_text(path)), delimiter=delimiter)
     try:
         for row in rows:
             if None in row or None in row.values():

@@ -131,6 +131,33 @@ def entity_tracking(data: Path, metadata: dict[str, Any]) -> Iterator[Item]:
             )
 
 
+def global_piqa(data: Path, metadata: dict[str, Any]) -> Iterator[Item]:
+    """Read GlobalPIQA in English: a prompt and its solutions, two or four, one of them right.
+
+    From the table as released, or from the .jsonl file that the BabyLM pipeline makes of it.
+    """
+    folder = locate(data, metadata["folder"])
+    for number, row in enumerate(_rows(folder)):
+        origin = f"{folder.name}, item {number}"
+        prompt, identifier = (text_of(row, key, origin) for key in ("prompt", "example_id"))
+        solutions = [row[name] for place in range(4) if row.get(name := f"solution{place}")]
+        label = str(row.get("label"))
+        if not (len(solutions) > 1 and all(map(is_text, solutions))):
+            raise SllamaError(f"{origin}: two solutions at least are expected")
+        if label not in map(str, range(len(solutions))):
+            raise SllamaError(f"{origin}: label is not the number of a solution")
+        options = tuple((prompt, f" {solution}") for solution in solutions)
+        yield Item(identifier, (folder.name,), options, int(label))
+
+
+def _rows(folder: Path) -> Iterator[dict[str, Any]]:
+    tables = sorted(folder.glob("[!.]*eng_latn.tsv"))
+    if tables:
+        yield from read_csv(tables[0], "\t")
+    else:
+        yield from (row for path in jsonl_files(folder) for row in read_jsonl(path))
+
+
 def comps(data: Path, metadata: dict[str, Any]) -> Iterator[Item]:
     """Read COMPS: one property after the concept that has it and after one that has not."""
     for path in jsonl_files(locate(data, metadata["folder"])):
@@ -183,6 +210,7 @@ READERS: dict[str, Reader] = {
     "minimal_pairs": minimal_pairs,
     "ewok": ewok,
     "entity_tracking": entity_tracking,
+    "global_piqa": global_piqa,
     "comps": comps,
     "wug": wug,
     "reading": reading,

@@ -190,7 +190,7 @@ class _Run:
         loaded = manager.load([task])
         evaluate(self.scorer, loaded, bootstrap_iters=0, log_samples=False)
         work = loaded["tasks"][task]
-        values = [instance.resps[0] for instance in work.instances]
+        values = work.responses([made.resps[0] for made in work.instances], self.encoder)
         if not self.request.config.allow_nonfinite:
             work.require_finite(values)
         self.item_lines.extend(work.lines(values))
@@ -271,7 +271,8 @@ class _Run:
                 self._null[name] = error
         if isinstance(self._null[name], SllamaError):
             return {"status": "missing", "reason": str(self._null[name])}
-        values = getattr(self._null[name], work.OUTPUT_TYPE)(work.instances)
+        made = getattr(self._null[name], work.OUTPUT_TYPE)(work.instances)
+        values = work.responses(made, self.encoder)
         return {"status": "ok", "reason": None, **self._summary(work, values)}
 
     def _summary(self, work: Any, values: list[Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import logging
 import math
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -24,12 +25,19 @@ from pipeline.evaluate.catalog import GLUE, describe
 from pipeline.evaluate.items import Item, MissingDataError, folder_of, read_jsonl
 from pipeline.evaluate.readers import READERS
 from pipeline.evaluate.results import finite_or_none
-from pipeline.evaluate.submission_fast import fast_results
-from pipeline.evaluate.submission_parts import PARTS, Part, Rules, require_sizes, sizes_of
+from pipeline.evaluate.submission_fast import fast_results, tasks_of
+from pipeline.evaluate.submission_parts import (
+    PARTS,
+    SURPRISALS,
+    Part,
+    Rules,
+    check_surprisals,
+    require_sizes,
+    sizes_of,
+)
 from pipeline.io import write_json
 from pipeline.seeding import derive_seed
 
-SURPRISALS: dict[Rules, str] = {"2025": "aoa", "2026": "aoa_surprisals"}
 _log = logging.getLogger(__name__)
 
 
@@ -38,16 +46,17 @@ def build_submission(
     items: list[Path],
     data: Path,
     fast: list[Path] | None = None,
+    results: Sequence[Path] = (),
     seed: int = 0,
     protected: Path | None = None,
 ) -> dict[str, Any]:
     """Return the submission: {benchmark: {subtask: {"predictions": [{"id", "pred"}, ...]}}}.
 
     items: per-item files of the evaluate stage; fast: results files of the fast tasks, one per
-    checkpoint in the order of the checkpoints; protected: where EWoK lies, if not in `data`. A
+    checkpoint in the order of the checkpoints; results: those of the tasks, for the one number
+    among the predictions (`aoa` of 2026); protected: where EWoK lies, if not in `data`. A
     benchmark without scores is null. Raises SllamaError if a benchmark, fast ones among them, does
     not have the number of predictions that the challenge expects.
-    Not made: the keys of GlobalPIQA, and the age-of-acquisition score beside its surprisals (2026).
     """
     scores = _read_scores(items)
     submission: dict[str, Any] = {}
@@ -56,11 +65,16 @@ def build_submission(
             _log.warning("%s: no scores of %s, left null", key, part.task)
             submission[key] = None
             continue
-        found = scores[part.task]
-        submission[key] = _predictions(rules, key, part, found, data, protected, seed)
-        require_sizes(key, _sizes(submission[key]), sizes_of(rules, key))
+        of_task = scores[part.task]
+        submission[key] = _predictions(rules, key, part, of_task, data, protected, seed)
+        sizes = _sizes(submission[key])
+        found = {key: sum(sizes.values())} if part.each_alone else sizes
+        require_sizes(key, found, sizes_of(rules, key))
     submission["glue"] = _glue(rules, scores)
-    submission[SURPRISALS[rules]] = _surprisals(scores, data)
+    key, task = SURPRISALS[rules]
+    submission[key] = _surprisals(rules, task, scores, data)
+    if rules == "2026":
+        submission["aoa"] = _age_score(task, results)
     if fast:
         submission["fast_eval_results"] = fast_results(rules, fast)
     return submission
@@ -115,10 +129,15 @@ def _predictions(
                 "evaluate it again"
             )
         row = [-math.inf if score is None else score for score in scores[item.identifier]]
-        subtask = key if key in {"wug_adj", "wug_past"} else "_".join(item.group)
-        made = subtasks.setdefault(subtask, {"predictions": []})["predictions"]
+        made = subtasks.setdefault(_subtask(key, part, item), {"predictions": []})["predictions"]
         made.append(_prediction(rules, key, part, item, row, seed))
     return subtasks
+
+
+def _subtask(key: str, part: Part, item: Item) -> str:
+    if part.each_alone:
+        return item.identifier
+    return key if key in {"wug_adj", "wug_past"} else "_".join(item.group)
 
 
 def _prediction(
@@ -131,7 +150,8 @@ def _prediction(
     best = np.flatnonzero(np.asarray(scores) == max(scores))
     # In 2025 the first of the best is taken; in 2026 a tie is broken at random.
     place = derive_seed(seed, "tie", item.identifier) % len(best) if rules == "2026" else 0
-    made: dict[str, Any] = {"id": item.identifier, "pred": part.text(item, int(best[place]))}
+    name = f"{item.identifier}_0" if part.each_alone else item.identifier
+    made: dict[str, Any] = {"id": name, "pred": part.text(item, int(best[place]))}
     if key in {"wug_adj", "wug_past"}:
         made |= {"id": f"{key}_{item.identifier.rsplit('_', 1)[1]}"}
         made |= {"prob": finite_or_none(expit(scores[0] - scores[1]))}
@@ -165,16 +185,30 @@ def _sizes(subtasks: dict[str, Any]) -> dict[str, int]:
 
 
 def _surprisals(
-    scores: dict[str, dict[str, list[float | None]]], data: Path
+    rules: Rules, task: str, scores: dict[str, dict[str, list[float | None]]], data: Path
 ) -> dict[str, Any] | None:
-    if "aoa" not in scores:
-        _log.warning("aoa: no surprisals over checkpoints, left null")
+    if task not in scores:
+        _log.warning("%s: no surprisals over checkpoints, left null", task)
         return None
+    metadata = describe(task).metadata
     try:
-        words = read_words(folder_of("aoa", data), describe("aoa").metadata["folder"])
+        words = read_words(folder_of(task, data), metadata)
     except MissingDataError as error:
-        raise SllamaError(f"aoa: {error}; name the folder of its data (--data)") from error
-    return surprisal_records(scores["aoa"], words)
+        raise SllamaError(f"{task}: {error}; name the folder of its data (--data)") from error
+    made = surprisal_records(scores[task], words, metadata["in_context"])
+    check_surprisals(rules, [record["step"] for record in made["results"]])
+    return made
+
+
+def _age_score(task: str, results: Sequence[Path]) -> dict[str, float] | None:
+    found = [tasks_of(path).get(task, {"status": "missing"}) for path in results]
+    scores = [result["official"] for result in found if result["status"] == "ok"]
+    if len(scores) > 1:
+        raise SllamaError(f"{task}: {len(scores)} results; give those of one model (--results)")
+    if not scores:
+        _log.warning("aoa: no results of %s (--results), left null", task)
+        return None
+    return {"aoa": scores[0]}
 
 
 def _protected_folder() -> Path:
@@ -193,6 +227,9 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--items", type=Path, nargs="+", required=True, help="per-item scores")
     parser.add_argument("--fast", type=Path, nargs="*", help="fast results, one per checkpoint")
+    parser.add_argument(
+        "--results", type=Path, nargs="*", default=[], help="results of the tasks (aoa of 2026)"
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder of the evaluation data")
     parser.add_argument(
         "--protected", type=Path, default=_protected_folder(), help="folder of protected data"
@@ -201,7 +238,12 @@ def main(argv: list[str] | None = None) -> None:
     options = parser.parse_args(argv)
     try:
         submission = build_submission(
-            options.rules, options.items, options.data, options.fast, protected=options.protected
+            options.rules,
+            options.items,
+            options.data,
+            options.fast,
+            options.results,
+            protected=options.protected,
         )
         write_json(options.out, submission)
     except (SllamaError, OSError) as error:

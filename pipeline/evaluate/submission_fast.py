@@ -5,12 +5,18 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import SllamaError
-from pipeline.evaluate.submission_parts import PARTS, Rules, fast_sizes, require_sizes
+from pipeline.evaluate.submission_parts import (
+    PARTS,
+    STRICT,
+    STRICT_SMALL,
+    Rules,
+    fast_sizes,
+    require_sizes,
+)
 from pipeline.io import read_json
 
 # Each year's rule for ties; half credit is what breaking them at random comes to on average.
 _FIGURE: dict[Rules, str] = {"2025": "accuracy_first_wins", "2026": "accuracy"}
-_STRICT_SMALL = 19
 _log = logging.getLogger(__name__)
 
 
@@ -20,17 +26,18 @@ def fast_results(rules: Rules, files: list[Path]) -> dict[str, list[Any]]:
     Raises SllamaError if a file holds no results, or those of another number of items than the
     challenge's fast data has.
     """
-    if len(files) != _STRICT_SMALL:
+    if len(files) not in (len(STRICT_SMALL), len(STRICT)):
         _log.warning(
-            "fast results of %d checkpoints; strict-small has %d, chck_1M to chck_100M",
+            "fast results of %d checkpoints; strict-small has %d, chck_1M to chck_100M, strict %d",
             len(files),
-            _STRICT_SMALL,
+            len(STRICT_SMALL),
+            len(STRICT),
         )
     sizes = fast_sizes(rules)
     parts = {key: part.fast_task for key, part in PARTS[rules].items() if part.fast_task}
     made: dict[str, list[Any]] = {key: [] for key in parts}
     for path in files:
-        tasks = _read_tasks(path)
+        tasks = tasks_of(path)
         for key, task in parts.items():
             result = tasks.get(task, {"status": "missing"})
             if result["status"] != "ok":
@@ -43,11 +50,14 @@ def fast_results(rules: Rules, files: list[Path]) -> dict[str, list[Any]]:
     return made
 
 
-def _read_tasks(path: Path) -> dict[str, Any]:
+def tasks_of(path: Path) -> dict[str, Any]:
+    """Return the tasks in a results file, by name; SllamaError: it is none."""
     results = read_json(path)
     tasks = results.get("tasks") if isinstance(results, dict) else None
     if not isinstance(tasks, dict):
-        raise SllamaError(f"{path}: not the results of an evaluation (--fast); leave it out")
+        raise SllamaError(
+            f"{path}: not the results of an evaluation (--out of stages.evaluate); leave it out"
+        )
     return tasks
 
 

@@ -1,6 +1,8 @@
 """What a submission is made of: its keys, their tasks, and how many predictions each expects."""
 
-from collections.abc import Callable, Mapping
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,15 +13,24 @@ from pipeline.io import read_yaml
 
 Rules = Literal["2025", "2026"]
 SIZES = Path(__file__).resolve().parent / "submission_sizes.yaml"
+STRICT_SMALL = tuple(f"chck_{n}M" for n in (*range(1, 10), *range(10, 101, 10)))
+"""The checkpoints of the track strict-small."""
+STRICT = (*STRICT_SMALL, *(f"chck_{n}M" for n in range(200, 1001, 100)))
+"""Those of the track strict."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Part:
-    """A key of the submission: its task, its task in fast evaluations, and the text of a `pred`."""
+    """A key of the submission: its task, its task in fast evaluations, and the text of a `pred`.
+
+    `each_alone`: each item is a subtask of its own.
+    """
 
     task: str
     fast_task: str | None
     text: Callable[[Item, int], str]
+    each_alone: bool = False
 
 
 def _continuation(item: Item, chosen: int) -> str:
@@ -47,9 +58,20 @@ PARTS: dict[Rules, dict[str, Part]] = {
     "2026": _COMMON
     | {
         "ewok": Part("ewok_2026", "ewok_fast_2026", _whole),
-        "entity_tracking_filtered": Part("entity_tracking_filtered", None, _continuation),
+        "entity_tracking_filtered": Part(
+            "entity_tracking_filtered", "entity_tracking_fast_2026", _continuation
+        ),
+        **{
+            name: Part(name, name, _continuation, each_alone=True)
+            for name in ("global_piqa_parallel", "global_piqa_nonparallel")
+        },
     },
 }
+SURPRISALS: dict[Rules, tuple[str, str]] = {
+    "2025": ("aoa", "aoa"),
+    "2026": ("aoa_surprisals", "aoa_2026"),
+}
+"""The key of the words' surprisals, and the task they come from."""
 
 
 def sizes_of(rules: Rules, key: str) -> dict[str, int]:
@@ -67,6 +89,23 @@ def fast_sizes(rules: Rules) -> dict[str, dict[str, int]]:
         for key, listed in sizes["fast"].items()
         if key in full
     }
+
+
+def check_surprisals(rules: Rules, steps: Sequence[str]) -> None:
+    """Raise SllamaError unless each checkpoint has as many surprisals as the challenge's words.
+
+    steps: the checkpoint of each. Others than the checkpoints of a track bring a warning.
+    """
+    found = Counter(steps)
+    each = read_yaml(SIZES)["surprisals"][rules]
+    require_sizes("aoa", found, dict.fromkeys((step.lower() for step in found), each))
+    if set(found) not in (set(STRICT_SMALL), set(STRICT)):
+        _log.warning(
+            "aoa: %d checkpoints; strict-small has %d, chck_1M to chck_100M, strict %d",
+            len(found),
+            len(STRICT_SMALL),
+            len(STRICT),
+        )
 
 
 def require_sizes(what: str, found: Mapping[str, int], expected: dict[str, int]) -> None:

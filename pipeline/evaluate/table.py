@@ -39,7 +39,7 @@ def result_table(results: dict[str, Any]) -> str:
 
 def _glue_mean(results: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     made = [results["tasks"].get(f"glue_{name}", {}) for name in GLUE]
-    if all("official" in result for result in made):
+    if all("honest" in result for result in made):
         honest, official = (
             100 * fmean(result[key]["score"] for result in made) for key in ("honest", "official")
         )
@@ -67,7 +67,7 @@ def _row(task: str, scorer: str, result: dict[str, Any]) -> tuple[str, ...]:
             str(result["tokens"]),
             "bits/byte undefined" if bits is None else f"{bits:.4f} bits/byte",
         )
-    if "official" in result:
+    if "honest" in result:
         honest, official = (100 * result[key]["score"] for key in ("honest", "official"))
         figures = f"{result['metric']} {honest:.2f} honest, {official:.2f} official"
         return (task, scorer, str(result["n"]), figures)

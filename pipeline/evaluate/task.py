@@ -30,6 +30,8 @@ from pipeline.evaluate.results import (
     split_by_item,
 )
 
+_DECIMALS = 9
+
 
 class LocalTask(Task):  # type: ignore[misc]
     """What the local tasks share: documents in memory, no few-shot examples, no templates."""
@@ -65,6 +67,10 @@ class LocalTask(Task):  # type: ignore[misc]
         self, values: list[Any], encoder: OptionEncoder, samples: int, seed: int
     ) -> dict[str, Any]:
         """Return the task's entry in the results: `values` are the responses to the requests."""
+
+    def responses(self, values: list[Any], encoder: OptionEncoder) -> list[Any]:
+        """Return a scorer's responses to the requests as the other methods take them."""
+        return values
 
     def require_finite(self, values: list[Any]) -> None:
         """Raise SllamaError if a score is NaN or infinite."""
@@ -160,6 +166,21 @@ class ItemTask(LocalTask):
     def higher_is_better(self) -> dict[str, bool]:
         """Return the direction of the metric."""
         return {"acc": True}
+
+
+class PerTokenTask(ItemTask):
+    """Options compared by their mean log-probability per token, so that a long one may win."""
+
+    def responses(
+        self, values: list[tuple[float, bool]], encoder: OptionEncoder
+    ) -> list[tuple[float, bool]]:
+        """Return each score divided by the number of tokens that were scored."""
+        options = [option for item in self.documents for option in item.options]
+        # Rounded, so that scores which are equal but for the last bits of the division are ties.
+        return [
+            (round(score / max(1, len(row.scored)), _DECIMALS), greedy)
+            for (score, greedy), row in zip(values, encoder.encode(options), strict=True)
+        ]
 
 
 class HeldoutTask(LocalTask):

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from pipeline.errors import SllamaError
-from pipeline.io import require_free_space, sha256_file, write_text
+from pipeline.io import put_in_place, require_free_space, sha256_file, write_text
 from pipeline.publish.plan import CHECKPOINT_NAME, MAIN, Plan
 
 CHECKSUMS = "SHA256SUMS"
@@ -34,9 +34,7 @@ def publish_to_folder(plan: Plan, folder: Path) -> None:
                 raise SllamaError(f"{file.source}: changed while it was published; run again")
             lines.append(f"{file.sha256}  {revision.name}/{file.path}")
     write_text(unfinished / CHECKSUMS, "\n".join(lines) + "\n")
-    if folder.exists():
-        shutil.rmtree(folder)
-    unfinished.rename(folder)
+    put_in_place(unfinished, folder)
 
 
 def require_ours(folder: Path) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from pipeline.data.transfer import git_blob
 from pipeline.errors import SllamaError
+from pipeline.io import git_blob
 from pipeline.progress import redact
 from pipeline.publish.plan import MAIN, Plan, PublishedFile, Revision
 

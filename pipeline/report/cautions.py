@@ -11,10 +11,10 @@ _CHALLENGE_PASSES = 10
 def cautions(inputs: Inputs) -> Iterator[str]:
     """One sentence for each choice of the recipe that a bare score would hide."""
     params = inputs.params
-    if params.model.embedding == "attn":
+    if inputs.evaluation.model.looks_ahead or params.model.embedding == "attn":
         yield (
-            "model.embedding: attn lets a token's representation see later tokens: losses and "
-            "scores are not those of a causal language model."
+            "The model looks ahead, as model.embedding: attn does: what it says of a token depends "
+            "on later ones; losses and scores are not those of a causal language model."
         )
     if params.train.label_shift != 1:
         yield (

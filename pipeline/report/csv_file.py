@@ -98,6 +98,7 @@ def _measures(inputs: Inputs) -> Iterator[dict[str, object]]:
     for name, age in inputs.age_tasks.items():
         ends = _ends(age.ci95)
         yield _measure(name, model_name(inputs), "pearson", age.score, n=age.n, **ends)
+        yield _measure(name, model_name(inputs), "pearson_official", age.official, n=age.n)
     for name, tuned in inputs.finetune_tasks.items():
         model, ends = model_name(inputs), _ends(tuned.ci95)
         yield _measure(name, model, f"{tuned.metric}_honest", tuned.score, n=tuned.n, **ends)

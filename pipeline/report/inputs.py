@@ -165,12 +165,12 @@ def _task(values: dict[str, Any], name: str, params: Params, path: Path) -> Task
     where = f"tasks.{name}"
     if values.get("status") == "missing":
         return _parse(Missing, values, path, where)
+    if values.get("metric") == "pearson":
+        return _parse(AgeTask, values, path, where)
     if "official" in values:
         return _parse(FinetuneTask, values, path, where)
     if "samples" in values:
         return _parse(SamplesTask, values, path, where)
-    if values.get("metric") == "pearson":
-        return _parse(AgeTask, values, path, where)
     values = _part_missing_null(values)
     metric = str(values.get("metric"))
     if metric in _BY_METRIC:

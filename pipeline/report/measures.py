@@ -98,7 +98,8 @@ def _bad(inputs: Inputs) -> Iterator[str]:
         p_value = "" if age.p_value is None else f", p = {fixed(age.p_value, _DIGITS)}"
         yield (
             f"{name}: {count(age.acquired)} of {count(age.words)} words are acquired within "
-            f"{count(len(age.checkpoints))} checkpoints{p_value}."
+            f"{count(len(age.checkpoints))} checkpoints{p_value}; the challenge counts "
+            f"{fixed(age.official, _DIGITS)}."
         )
 
 
@@ -123,8 +124,14 @@ def finetune_table(inputs: Inputs) -> Table | None:
         ),
         tuple(rows),
         frozenset({0, 1, 2}),
-        _FINETUNE_NOTES,
+        (*_FINETUNE_NOTES, *_cut(inputs)),
     )
+
+
+def _cut(inputs: Inputs) -> Iterator[str]:
+    for name, task in inputs.finetune_tasks.items():
+        if task.truncated:
+            yield f"{name}: {count(task.truncated)} items were longer than the context and cut."
 
 
 def _finetune_rows(inputs: Inputs, name: str, task: FinetuneTask) -> Iterator[Row]:

@@ -183,6 +183,7 @@ class FinetuneTask(Record):
     context: Count
     seeds: list[int] = Field(min_length=1)
     score: Fraction
+    truncated: Count
     ci95: Interval
     honest: Runs
     official: Runs
@@ -190,7 +191,10 @@ class FinetuneTask(Record):
 
 
 class AgeTask(Record):
-    """Age of acquisition: Pearson's correlation over words; null where it is undefined."""
+    """Age of acquisition: Pearson's correlation over words; null where it is undefined.
+
+    `official`: zero where it is not significant, as the challenge counts it.
+    """
 
     metric: Literal["pearson"]
     n: Count
@@ -198,6 +202,7 @@ class AgeTask(Record):
     acquired: Count
     checkpoints: list[str]
     score: Correlation | None
+    official: Correlation
     p_value: Fraction | None
     ci95: CorrelationInterval | None
 
@@ -224,6 +229,7 @@ class ModelIdentity(Record):
 
     fingerprint: str
     parameters: Count
+    looks_ahead: bool = False
 
 
 class TokenizerIdentity(Record):

@@ -24,7 +24,7 @@ from pipeline.train.fingerprint import differences
 _log = logging.getLogger(__name__)
 
 KEPT = 2
-_OTHERS_NAMED = 3
+_OTHERS_NAMED, _LITTLE = 3, 5
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class CheckpointStore:
         return sorted(self.folder.glob("step-*.safetensors"))
 
     def others(self) -> list[str]:
-        """Return a line on each of the newest other runs that are unfinished: how they differ."""
+        """Return a line on each of the newest unfinished runs that differ in little: in what."""
         ages: dict[Path, float] = {}
         # Another process may end its run, and remove it, meanwhile.
         with suppress(OSError):
@@ -134,6 +134,9 @@ class CheckpointStore:
                 header = json.loads(stored.metadata()["header"])
             step, found = header["values"]["step"], differences(header["facts"], self._facts)
         except Exception:  # unchecked, it may hold anything
+            return None
+        # What differs in more is another experiment, and nobody looks for it here.
+        if len(found) > _LITTLE:
             return None
         return (
             f"{path.parent}: an unfinished run after step {step}, not this one ({'; '.join(found)})"

@@ -11,7 +11,7 @@ import torch
 
 from pipeline.config import Params
 from pipeline.errors import SllamaError
-from pipeline.io import disk_errors, write_json
+from pipeline.io import disk_errors, put_in_place, write_json
 from pipeline.model.export import export_model
 from pipeline.train.checkpoint import CheckpointStore, checkpoint_root
 from pipeline.train.fingerprint import describe_environment, describe_run, run_name
@@ -173,5 +173,4 @@ def _replace_folder(folder: Path, prepared: Prepared, tokenizer: Path) -> None:
     unfinished.parent.mkdir(parents=True, exist_ok=True)
     with torch.no_grad(), disk_errors(folder):
         export_model(prepared.state.model, unfinished, tokenizer)
-    shutil.rmtree(folder, ignore_errors=True)
-    unfinished.rename(folder)
+    put_in_place(unfinished, folder)

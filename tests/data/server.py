@@ -21,6 +21,7 @@ class Resource:
     ranges: bool = True
     content_type: str = "application/octet-stream"
     etag: str | None = '"1"'
+    linked_etag: str | None = None  # of what `location` leads to
     location: str | None = None
     wrong_range: bool = False
 
@@ -68,7 +69,10 @@ class Server:
                 elif resource.statuses:
                     self._answer(resource.statuses.pop(0))
                 elif resource.location:
-                    self._answer(302, {"Location": resource.location})
+                    headers = {"Location": resource.location}
+                    if resource.linked_etag:
+                        headers["X-Linked-ETag"] = resource.linked_etag
+                    self._answer(302, headers)
                 else:
                     self._give(resource)
 

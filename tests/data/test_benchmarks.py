@@ -100,7 +100,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 def test_archives_are_unpacked_into_their_place(mirror: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    manifest = fetch_benchmarks(["set"], str(mirror), out, False, catalog(mirror))
+    manifest = fetch_benchmarks({"set": ()}, str(mirror), out, False, catalog(mirror))
     assert tree(out) == {"place/a.jsonl": b"{}\n", "place/deep/b.jsonl": b"{}\n{}\n"}
     assert manifest == json.loads((out / "manifest.json").read_text())
     entry = manifest["sources"]["set"]
@@ -108,7 +108,7 @@ def test_archives_are_unpacked_into_their_place(mirror: Path, tmp_path: Path) ->
 
 
 def test_a_protected_archive_stays_as_it_is(mirror: Path, tmp_path: Path) -> None:
-    fetch_benchmarks(["fast"], str(mirror), tmp_path / "out", False, catalog(mirror))
+    fetch_benchmarks({"fast": ()}, str(mirror), tmp_path / "out", False, catalog(mirror))
     assert tree(tmp_path / "out") == {"fast/fast.zip": (mirror / "fast.zip").read_bytes()}
 
 
@@ -116,7 +116,7 @@ def test_the_embedded_pairs(mirror: Path, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(
         benchmarks, "write_pairs", lambda out: (out / "agreement.jsonl").write_text("{}\n")
     )
-    fetch_benchmarks(["demo"], None, tmp_path / "out", False, catalog(mirror))
+    fetch_benchmarks({"demo": ()}, None, tmp_path / "out", False, catalog(mirror))
     assert tree(tmp_path / "out") == {"demo/agreement.jsonl": b"{}\n"}
 
 
@@ -130,7 +130,7 @@ def test_a_folder_of_a_mirror_is_taken_without_what_is_left_out(
         (mirror / "set" / name).parent.mkdir(parents=True, exist_ok=True)
         (mirror / "set" / name).write_text("{}\n")
     (mirror / "set" / "link.jsonl").symlink_to("/etc/hostname")
-    fetch_benchmarks(["set"], str(mirror), tmp_path / "out", False, known)
+    fetch_benchmarks({"set": ()}, str(mirror), tmp_path / "out", False, known)
     assert tree(tmp_path / "out") == {"place/x/a.jsonl": b"{}\n"}
 
 
@@ -142,7 +142,9 @@ def test_missing_sources_stop_with_every_reason(
     known = catalog(mirror)
     (mirror / "set.tar.xz").unlink()
     with pytest.raises(SllamaError) as caught:
-        fetch_benchmarks(["set", "gated", "fast"], str(mirror), tmp_path / "out", False, known)
+        fetch_benchmarks(
+            {"set": (), "gated": (), "fast": ()}, str(mirror), tmp_path / "out", False, known
+        )
     for said in (
         "set: to be had from a mirror only (set.tar.xz); see https://example.org/set",
         "gated: gated: accept its terms and set HF_TOKEN, or put gated/items.parquet",
@@ -158,7 +160,7 @@ def test_missing_sources_are_listed_if_allowed(
 ) -> None:
     known = catalog(mirror)
     out = tmp_path / "out"
-    manifest = fetch_benchmarks(["gated", "set"], str(mirror), out, True, known)
+    manifest = fetch_benchmarks({"gated": (), "set": ()}, str(mirror), out, True, known)
     entry = manifest["sources"]["gated"]
     assert entry["status"] == "missing"
     assert "https://example.org/terms" in entry["reason"]
@@ -176,20 +178,20 @@ def test_damage_is_never_listed_as_missing(mirror: Path, tmp_path: Path, server:
     known = Catalog(corpora={}, benchmarks={"fast": fast})
     (mirror / "fast.zip").unlink()
     with pytest.raises(SllamaError, match=r"fast\.zip: sha256"):
-        fetch_benchmarks(["fast"], str(mirror), tmp_path / "out", True, known)
+        fetch_benchmarks({"fast": ()}, str(mirror), tmp_path / "out", True, known)
 
 
 def test_a_damaged_mirror_is_never_listed_as_missing(mirror: Path, tmp_path: Path) -> None:
     known = catalog(mirror)
     (mirror / "set.tar.xz").write_bytes(b"x")
     with pytest.raises(SllamaError, match=r"damaged in the mirror, set\.tar\.xz"):
-        fetch_benchmarks(["set"], str(mirror), tmp_path / "out", True, known)
+        fetch_benchmarks({"set": ()}, str(mirror), tmp_path / "out", True, known)
 
 
 def test_the_embedded_pairs_need_no_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(benchmarks, "write_pairs", lambda out: (out / "a.jsonl").write_text("{}"))
     monkeypatch.setenv("SLLAMA_DATA_MIRROR", str(tmp_path / "nowhere"))
-    manifest = fetch_benchmarks(["demo"], None, tmp_path / "out", False)
+    manifest = fetch_benchmarks({"demo": ()}, None, tmp_path / "out", False)
     assert manifest["sources"]["demo"]["status"] == "ok"
 
 
@@ -200,20 +202,20 @@ def test_gated_items_never_enter_the_output(
     monkeypatch.setenv("HF_TOKEN", "hf_x")
     server.resources[f"/datasets/a/b/resolve/{'0' * 40}/data/items.parquet"] = Resource(GATED)
     out = tmp_path / "out"
-    manifest = fetch_benchmarks(["gated"], None, out, False, catalog(mirror))
+    manifest = fetch_benchmarks({"gated": ()}, None, out, False, catalog(mirror))
     assert tree(out) == {}
     assert tree(protected) == {"gated/items.parquet": GATED}
     assert manifest["sources"]["gated"]["files"] == 1
     assert server.requests[0][1]["Authorization"] == "Bearer hf_x"
     monkeypatch.delenv("HF_TOKEN")
-    fetch_benchmarks(["gated"], None, out, False, catalog(mirror))
+    fetch_benchmarks({"gated": ()}, None, out, False, catalog(mirror))
     assert len(server.requests) == 1
 
 
 def test_an_own_copy_of_gated_items(mirror: Path, tmp_path: Path, protected: Path) -> None:
     (mirror / "gated").mkdir()
     (mirror / "gated" / "items.parquet").write_bytes(GATED)
-    fetch_benchmarks(["gated"], str(mirror), tmp_path / "out", False, catalog(mirror))
+    fetch_benchmarks({"gated": ()}, str(mirror), tmp_path / "out", False, catalog(mirror))
     assert tree(tmp_path / "out") == {}
     assert tree(protected) == {"gated/items.parquet": GATED}
 
@@ -238,7 +240,7 @@ def test_a_damaged_mirror_costs_no_file_of_the_user(
     (mirror / "gated").mkdir()
     (mirror / "gated" / "items.parquet").write_bytes(b"short")
     with pytest.raises(SllamaError, match=r"damaged in the mirror, gated/items\.parquet"):
-        fetch_benchmarks(["gated"], str(mirror), tmp_path / "out", True, catalog(mirror))
+        fetch_benchmarks({"gated": ()}, str(mirror), tmp_path / "out", True, catalog(mirror))
     assert tree(protected) == own_files
 
 
@@ -254,14 +256,16 @@ def test_parts_of_a_protected_source_cost_no_file_of_the_user(
     (mirror / "gated").mkdir()
     (mirror / "gated" / "items.parquet").write_bytes(GATED)
     out = tmp_path / "out"
-    manifest = fetch_benchmarks(["gated"], str(mirror), out, True, catalog(mirror), parts=[part])
+    manifest = fetch_benchmarks({"gated": [part]}, str(mirror), out, True, catalog(mirror))
     assert manifest["sources"]["gated"]["status"] == status
     assert tree(protected) == own_files | {"gated/items.parquet": GATED}
 
 
 def test_the_order_of_names_does_not_matter(mirror: Path, tmp_path: Path) -> None:
     for name, names in (("a", ["set", "fast"]), ("b", ["fast", "set", "set"])):
-        fetch_benchmarks(names, str(mirror), tmp_path / name, False, catalog(mirror))
+        fetch_benchmarks(
+            dict.fromkeys(names, ()), str(mirror), tmp_path / name, False, catalog(mirror)
+        )
     assert (tmp_path / "a" / "manifest.json").read_bytes() == (
         tmp_path / "b" / "manifest.json"
     ).read_bytes()
@@ -272,7 +276,7 @@ def test_the_real_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real_m
     monkeypatch.setenv("SLLAMA_DATA_MIRROR", real_mirror)
     out = tmp_path / "out"
     names = ["blimp", "babylm-eval-2025", "ewok-fast"]
-    manifest = fetch_benchmarks(names, None, out, False)
+    manifest = fetch_benchmarks(dict.fromkeys(names, ()), None, out, False)
     assert len(list((out / "blimp").glob("*.jsonl"))) == 67
     assert len(list((out / "babylm_eval/full_eval/blimp_filtered").glob("*.jsonl"))) == 67
     assert len(list((out / "babylm_eval/fast_eval/blimp_fast").glob("*.jsonl"))) == 67
@@ -284,26 +288,29 @@ def test_the_real_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real_m
 
 def test_only_the_parts_that_a_task_needs_are_kept(mirror: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    fetch_benchmarks(["set"], str(mirror), out, False, catalog(mirror), parts=["deep"])
+    fetch_benchmarks({"set": ["deep"]}, str(mirror), out, False, catalog(mirror))
     assert tree(out) == {"place/deep/b.jsonl": b"{}\n{}\n"}
-    fetch_benchmarks(["set"], str(mirror), out, False, catalog(mirror), parts=["deep/b.jsonl"])
+    fetch_benchmarks({"set": ["deep/b.jsonl"]}, str(mirror), out, False, catalog(mirror))
     assert tree(out) == {"place/deep/b.jsonl": b"{}\n{}\n"}
 
 
 def test_a_part_may_be_the_whole_source(mirror: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     for part in ("place", "place/deep", "elsewhere/place"):
-        fetch_benchmarks(["set"], str(mirror), out, False, catalog(mirror), parts=[part])
+        fetch_benchmarks({"set": [part]}, str(mirror), out, False, catalog(mirror))
         assert "place/deep/b.jsonl" in tree(out)
 
 
 def test_a_part_that_a_source_lacks_is_missing(mirror: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     parts = ["deep/b.jsonl", "deep/c.jsonl"]
-    manifest = fetch_benchmarks(["set"], str(mirror), out, True, catalog(mirror), parts=parts)
+    manifest = fetch_benchmarks({"set": parts}, str(mirror), out, True, catalog(mirror))
     entry = manifest["sources"]["set"]
     assert entry["status"] == "missing"
-    assert entry["reason"] == "set as found has no deep/c.jsonl; see https://example.org/set"
+    assert entry["reason"] == (
+        "set as found has no deep/c.jsonl: to be had from a mirror only, no network address is "
+        "known; see https://example.org/set"
+    )
     assert tree(out) == {}
     with pytest.raises(SllamaError, match=r"no deep/c\.jsonl"):
-        fetch_benchmarks(["set"], str(mirror), out, False, catalog(mirror), parts=parts)
+        fetch_benchmarks({"set": parts}, str(mirror), out, False, catalog(mirror))

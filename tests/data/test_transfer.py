@@ -14,10 +14,10 @@ from pipeline.data.transfer import (
     RefusedError,
     UnreachableError,
     download,
-    git_blob,
     hub_url,
 )
 from pipeline.errors import SllamaError
+from pipeline.io import git_blob
 from tests.data.server import Resource, Server
 
 CONTENT = random.Random(1).randbytes(300_000)
@@ -275,6 +275,42 @@ def test_no_space_is_said_before_anything_is_written(
     with pytest.raises(SllamaError, match="free some space"):
         fetch(server, tmp_path, Expected())
     assert not (tmp_path / "in" / "file.txt.part").exists()
+
+
+@pytest.mark.parametrize("large", [True, False])
+@pytest.mark.parametrize("tag", ["{}", '"{}"', 'W/"{}"'])
+def test_where_nothing_is_stated_the_hub_says_what_the_content_is(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tag: str, large: bool
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    (tmp_path / "content").write_bytes(CONTENT)
+    url = hub_url("a/b", "0" * 40, "file")
+    path = url.removeprefix(server.url)
+    with Server() as storage:
+        # A large file lies elsewhere, where its tag is another one.
+        storage.resources["/signed"] = Resource(CONTENT, etag=f'"{"1" * 40}"')
+        if large:
+            stated = hashlib.sha256(CONTENT).hexdigest()
+            server.resources[path] = Resource(
+                location=f"{storage.url}/signed", linked_etag=tag.format(stated)
+            )
+        else:
+            stated = git_blob(tmp_path / "content")
+            server.resources[path] = Resource(CONTENT, etag=tag.format(stated))
+        download(url, tmp_path / "file", Expected())
+        assert (tmp_path / "file").read_bytes() == CONTENT
+        damaged = CONTENT[:-1] + b"?"
+        (storage.resources["/signed"] if large else server.resources[path]).content = damaged
+        with pytest.raises(DamagedError, match=f"{stated} expected, .*twice"):
+            download(url, tmp_path / "other", Expected())
+    assert not (tmp_path / "other").exists()
+
+
+def test_the_tag_of_another_server_says_nothing_of_the_content(
+    server: Server, tmp_path: Path
+) -> None:
+    server.resources["/file"] = Resource(CONTENT, etag=f'"{"1" * 40}"')
+    fetch(server, tmp_path, Expected())
 
 
 def test_the_token_goes_to_the_hub_only_and_into_no_message(

@@ -29,12 +29,11 @@ def test_the_page_makes_a_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
     metadata = task["metadata"]
     manifest = fetch_benchmarks(
-        [metadata["source"]],
+        {metadata["source"]: [metadata["folder"]]},
         str(tmp_path / "mirror"),
         tmp_path / "data",
         allow_missing=False,
         catalog=catalog,
-        parts=[metadata["folder"]],
     )
     assert manifest["sources"]["my_pairs"]["licence"] == "CC0"
     (item,) = READERS[metadata["reader"]](tmp_path / "data", metadata)

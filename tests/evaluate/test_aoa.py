@@ -18,8 +18,10 @@ from pipeline.evaluate.aoa_data import (
     read_words,
     surprisal_records,
 )
-from pipeline.evaluate.aoa_run import run_aoa
+from pipeline.evaluate.aoa_run import _chances, run_aoa
+from pipeline.evaluate.catalog import describe
 from pipeline.evaluate.items import MissingDataError
+from pipeline.evaluate.loading import load_model
 from pipeline.evaluate.run import EvaluationRequest, run_evaluation
 from tests.evaluate.toys import make_config, make_model, make_tokenizer
 
@@ -27,7 +29,7 @@ MILLIONS = [*range(1, 10), *range(10, 101, 10)]
 SEEN = [count * 1e6 for count in MILLIONS]
 CHANCE = math.log(300)
 WORDS = ["dog", "cats", "loud", "annoy", "see", "Tim"]
-METADATA = {"folder": "full_eval/aoa"}
+AFTER_BOS, IN_CONTEXT = (describe(task).metadata for task in ("aoa", "aoa_2026"))
 
 
 @pytest.mark.parametrize("middle", [6.3, 6.9, 7.4])
@@ -69,7 +71,28 @@ def test_correlation_takes_the_words_that_both_have() -> None:
     assert result["n"] == 10
     assert result["p_value"] < 0.001
     assert result["ci95"][0] < result["score"] < result["ci95"][1]
-    assert correlation({"1": 1.0}, children)["score"] is None
+    assert result["official"] == result["score"]
+    assert correlation({"1": 1.0}, children) == {
+        "n": 1,
+        "score": None,
+        "p_value": None,
+        "ci95": None,
+        "official": 0.0,
+    }
+
+
+def test_the_official_score_is_zero_where_it_is_not_significant() -> None:
+    months: dict[str, float | None] = {str(n): float(n) for n in range(8)}
+    noisy: dict[str, float | None] = dict(zip(months, [3, 1, 4, 1, 5, 9, 2, 6], strict=True))
+    found = correlation(noisy, months)
+    assert found["p_value"] > 0.1
+    assert found["score"] > 0.3
+    assert found["official"] == 0.0
+    # Three words are enough for the challenge, and too few for an interval.
+    three: dict[str, float | None] = {str(n): float(n) for n in range(3)}
+    found = correlation(three, months)
+    assert found["official"] == pytest.approx(1.0)
+    assert found["score"] is found["ci95"] is None
 
 
 @pytest.fixture(scope="module")
@@ -110,8 +133,13 @@ def test_checkpoints_come_by_words_seen(model: Path, tmp_path: Path) -> None:
         find_checkpoints(tmp_path / "elsewhere" / "model")
 
 
-def run(model: Path, data: Path, tokenizer: Path | None = None) -> tuple[dict[str, Any], list[str]]:
-    return run_aoa("aoa", METADATA, model, tokenizer, data, make_config(tasks=["aoa"]))
+def run(
+    model: Path,
+    data: Path,
+    tokenizer: Path | None = None,
+    metadata: dict[str, Any] = AFTER_BOS,
+) -> tuple[dict[str, Any], list[str]]:
+    return run_aoa("aoa", metadata, model, tokenizer, data, make_config(tasks=["aoa"]))
 
 
 def test_the_task_end_to_end(model: Path, tmp_path: Path) -> None:
@@ -136,9 +164,9 @@ def test_surprisals_are_there_without_ages_of_children(model: Path, tmp_path: Pa
         "reason": "full_eval/aoa/cdi_human.csv is not among the benchmark data",
     }
     scores = {row["item"]: row["scores"] for row in map(json.loads, lines)}
-    made = surprisal_records(scores, read_words(data, METADATA["folder"]))
+    made = surprisal_records(scores, read_words(data, AFTER_BOS), in_context=False)
     assert len(made["results"]) == 4 * 20 * len(WORDS)
-    assert made["metadata"]["completed_steps"] == 4
+    assert made["metadata"] == {"use_bos_only": True, "total_steps": 4, "completed_steps": 4}
     assert made["results"][0] == {
         "step": "chck_1M",
         "word_count": 1_000_000,
@@ -160,6 +188,42 @@ def test_a_word_after_bos_is_what_is_scored(model: Path, tmp_path: Path) -> None
         logprobs = AutoModelForCausalLM.from_pretrained(folder)(ids).logits.log_softmax(-1)
     expected = logprobs[0, :-1].gather(1, ids[0, 1:, None]).sum()
     assert row["scores"][0] == pytest.approx(float(expected), abs=1e-4)
+
+
+def test_a_word_in_its_contexts_is_what_is_scored_in_2026(model: Path, tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    listed = {"cats": [{"context": "the dog sees "}, {"context": "a"}], "a": [{"context": "a"}]}
+    (tmp_path / "aoa").mkdir()
+    (tmp_path / "aoa" / "cdi_childes.json").write_text(json.dumps(listed))
+    write_children(tmp_path)
+    result, lines = run(model, tmp_path, metadata=IN_CONTEXT)
+    assert (result["words"], result["n"]) == (1, result["acquired"])
+    row = next(json.loads(line) for line in lines if '"chck_10M/cats"' in line)
+    folder = model / "checkpoints" / "chck_10M"
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    loaded = AutoModelForCausalLM.from_pretrained(folder)
+    for context, score in zip(("the dog sees", "a"), row["scores"], strict=True):
+        ids = tokenizer(f"{context} cats", return_tensors="pt")["input_ids"]
+        before = len(tokenizer(context)["input_ids"])
+        with torch.no_grad():
+            logprobs = loaded(ids).logits.log_softmax(-1)[0, :-1].gather(1, ids[0, 1:, None])
+        assert score == pytest.approx(float(logprobs[before - 1 :].sum()), abs=1e-4)
+    scores = {row["item"]: row["scores"] for row in map(json.loads, lines)}
+    made = surprisal_records(scores, read_words(tmp_path, IN_CONTEXT), in_context=True)
+    assert made["metadata"]["use_bos_only"] is False
+    assert [record["context"] for record in made["results"][:2]] == ["the dog sees ", "a"]
+    assert made["results"][1]["surprisal"] == -scores["chck_1M/cats"][1]
+    with pytest.raises(SllamaError, match="chck_1M/cats is of other data"):
+        surprisal_records(scores, {"cats": ["a"]}, in_context=True)
+
+
+def test_chance_counts_the_tokens_that_a_word_adds_to_a_text(model: Path, tmp_path: Path) -> None:
+    scorer = load_model(model, model, make_config(tasks=["aoa"]))
+    tokenizer = scorer.tokenizer
+    for word, chance in _chances(scorer, {word: [] for word in WORDS}).items():
+        added = len(tokenizer.encode(f"The {word}")) - len(tokenizer.encode("The"))
+        assert chance == pytest.approx(added * math.log(tokenizer.vocab_size))
 
 
 def test_a_tokenizer_that_is_named_takes_the_place_of_the_checkpoints_own(
@@ -184,16 +248,17 @@ def test_a_tokenizer_that_is_named_takes_the_place_of_the_checkpoints_own(
 def test_of_a_word_listed_twice_the_first_row_counts(tmp_path: Path) -> None:
     write_words(tmp_path)
     write_children(tmp_path)
-    ages = read_children(tmp_path, METADATA["folder"])
+    folder = AFTER_BOS["folder"]
+    ages = read_children(tmp_path, folder)
     path = tmp_path / "aoa" / "cdi_human.csv"
     path.write_text(path.read_text() + "dog," + ",".join(["0.1"] * 15) + "\n")
     assert ages["dog"] is not None
-    assert read_children(tmp_path, METADATA["folder"]) == ages
+    assert read_children(tmp_path, folder) == ages
 
 
-@pytest.mark.parametrize("listed", [[], {"dog": 3}, {"dog": []}])
+@pytest.mark.parametrize("listed", [[], {"dog": 3}, {"dog": ["A"]}, {"dog": []}])
 def test_a_malformed_list_of_words_is_named(tmp_path: Path, listed: Any) -> None:
     (tmp_path / "aoa").mkdir()
     (tmp_path / "aoa" / "cdi_childes.json").write_text(json.dumps(listed))
     with pytest.raises(SllamaError, match=r"cdi_childes\.json"):
-        read_words(tmp_path, METADATA["folder"])
+        read_words(tmp_path, IN_CONTEXT)

@@ -75,6 +75,7 @@ def test_a_scorer_that_knows_nothing_gets_the_headline(
         ("entity_tracking", 9483, 18),
         ("entity_tracking_filtered", 6780, 18),
         ("entity_tracking_fast", 3152, 6),
+        ("entity_tracking_fast_2026", 2238, 6),
         ("ewok_fast", 1100, 11),
         ("ewok_fast_2026", 1100, 11),
         ("wug_adj", 200, 1),

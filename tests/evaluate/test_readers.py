@@ -1,3 +1,4 @@
+import csv
 import json
 import zipfile
 from pathlib import Path
@@ -121,6 +122,65 @@ def test_entity_tracking_groups_by_split_and_operations(tmp_path: Path) -> None:
     assert items[1].group == ("regular", "1_ops")
     assert items[0].options[1] == ("Box 0 contains ", "the hat.")
     assert len(read("entity_tracking_filtered", tmp_path)) == 2
+
+
+PIQA = [
+    {
+        "prompt": "To cut bread",
+        "solution0": "use soup",
+        "solution1": 'use a "knife"',
+        "label": 1,
+        "example_id": "eng_0",
+    },
+    {
+        "prompt": "To dry",
+        "solution0": "wait",
+        "solution1": "swim",
+        "label": 0,
+        "example_id": "eng_1",
+    },
+]
+
+
+@pytest.mark.parametrize("table", [True, False])
+def test_global_piqa_is_read_from_the_released_table_or_from_lines(
+    tmp_path: Path, table: bool
+) -> None:
+    folder = tmp_path / "global_piqa_nonparallel"
+    if table:
+        folder.mkdir()
+        with (folder / "nonparallel_eng_latn.tsv").open("w", newline="") as stream:
+            writer = csv.DictWriter(stream, PIQA[0], delimiter="\t")
+            writer.writeheader()
+            writer.writerows(PIQA)
+    else:
+        write_rows(folder / "eng_latn.jsonl", PIQA)
+    first, second = read("global_piqa_nonparallel", tmp_path)
+    assert first.options == (
+        ("To cut bread", " use soup"),
+        ("To cut bread", ' use a "knife"'),
+    )
+    assert (first.identifier, first.answer) == ("eng_0", 1)
+    assert (second.identifier, second.answer) == ("eng_1", 0)
+    assert first.group == second.group == ("global_piqa_nonparallel",)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"label": 2}, "item 0: label is not the number of a solution"),
+        ({"label": None}, "item 0: label is not the number of a solution"),
+        ({"solution1": ""}, "item 0: two solutions at least are expected"),
+        ({"solution1": 3}, "item 0: two solutions at least are expected"),
+        ({"prompt": " "}, "item 0: prompt is missing, empty or no text"),
+    ],
+)
+def test_a_damaged_item_of_global_piqa_is_named(
+    tmp_path: Path, change: dict[str, Any], complaint: str
+) -> None:
+    write_rows(tmp_path / "global_piqa_parallel" / "eng_latn.jsonl", [PIQA[0] | change])
+    with pytest.raises(SllamaError, match=complaint):
+        read("global_piqa_parallel", tmp_path)
 
 
 def test_comps_puts_one_property_after_two_prefixes(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from safetensors.torch import save_file as save_torch
 from pipeline.config import load_params
 from pipeline.data.benchmarks import fetch_benchmarks
 from pipeline.errors import SllamaError
-from pipeline.evaluate.catalog import describe, known_tasks, task_names
+from pipeline.evaluate.catalog import describe, known_tasks, parts_of, task_names
+from pipeline.evaluate.loading import load_model
 from pipeline.evaluate.readers import READING_NUMBERS
 from pipeline.evaluate.run import EvaluationRequest, run_evaluation
 from stages.evaluate import arguments, work
@@ -71,6 +72,36 @@ def test_a_model_beside_the_null_scorers(
     assert len(lines[0]["scores"]) == 2
 
 
+def test_solutions_are_compared_by_log_probability_per_token(
+    tmp_path: Path, model_folder: Path
+) -> None:
+    shapes = [(1, 2, 5), (3, 1, 1), (7, 4, 2)]
+    rows = [
+        {"prompt": "The dog", "label": 0, "example_id": f"eng_{number}"}
+        | {f"solution{place}": "sees " * words + "Tim." for place, words in enumerate(shape)}
+        for number, shape in enumerate(shapes)
+    ]
+    folder = tmp_path / "global_piqa_parallel"
+    folder.mkdir()
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    (folder / "eng_latn.jsonl").write_text(lines)
+    items = tmp_path / "items.jsonl"
+    task = "global_piqa_parallel"
+    results = run(tmp_path, [task], model=model_folder, data=tmp_path, items=items)
+    scored = [json.loads(line)["scores"] for line in items.read_text().splitlines()]
+    scorer = load_model(model_folder, model_folder, make_config(tasks=[task]))
+    for row, found in zip(rows, scored, strict=True):
+        options = [("The dog", f" {row[f'solution{place}']}") for place in range(3)]
+        encoded = scorer.encoder.encode(options)
+        sums = [score for score, _ in scorer.score(encoded)]
+        means = [total / len(one.scored) for total, one in zip(sums, encoded, strict=True)]
+        assert found == pytest.approx(means, abs=1e-6)
+    # However long the solutions, nobody who finds all tokens equally likely prefers one.
+    null = results["tasks"][task]["null"]["uniform"]
+    assert null["tie_rate"] == 1
+    assert null["accuracy"] == pytest.approx(1 / 3)
+
+
 def test_a_model_whose_output_is_constant_scores_as_uniform_does(
     tmp_path: Path, constant_folder: Path, benchmarks: Path
 ) -> None:
@@ -95,7 +126,7 @@ def test_the_folder_of_all_tasks_may_be_named_too(
     (tmp_path / "mirror").mkdir()
     absent = describe("wug_past")
     mirror, folder = str(tmp_path / "mirror"), tmp_path / "data/wug_past"
-    fetch_benchmarks([absent.source or ""], mirror, folder, True, parts=absent.parts)
+    fetch_benchmarks({absent.source or "": absent.parts}, mirror, folder, True)
     options: dict[str, Any] = {"scorer": "uniform", "tokenizer": tokenizer_folder}
     found = run(tmp_path, ["demo_pairs", "wug_past"], data=tmp_path / "data", **options)["tasks"]
     assert found["demo_pairs"]["n"] == len(PAIRS)
@@ -129,7 +160,7 @@ def test_the_reason_of_the_benchmarks_stage_is_passed_on(
     mirror = tmp_path / "mirror"
     mirror.mkdir()
     task = describe("wug_past")
-    fetch_benchmarks([task.source or ""], str(mirror), data, True, parts=task.parts)
+    fetch_benchmarks({task.source or "": task.parts}, str(mirror), data, True)
     options: dict[str, Any] = {"scorer": "uniform", "tokenizer": tokenizer_folder, "data": data}
     result = run(tmp_path, ["wug_past"], **options)["tasks"]["wug_past"]
     assert result["status"] == "missing"
@@ -284,3 +315,14 @@ def test_only_decisions_are_within_a_rounding(
     run(tmp_path, ["reading", "wug_past"], model=constant_folder, data=tmp_path, config=config)
     (warned,) = [line for line in caplog.messages if "within the rounding" in line]
     assert warned.startswith("wug_past: 1 of 1 decisions")
+
+
+def test_tasks_of_one_source_ask_for_their_parts_and_one_may_ask_for_all() -> None:
+    assert parts_of(["blimp_filtered", "heldout", "entity_tracking_fast", "blimp_filtered"]) == {
+        "babylm-eval-2025": ("fast_eval/entity_tracking_fast", "full_eval/blimp_filtered")
+    }
+    assert parts_of(["comps", "glue_rte"])["babylm-eval-2025"] == (
+        "full_eval/glue_filtered/rte.train.jsonl",
+        "full_eval/glue_filtered/rte.valid.jsonl",
+    )
+    assert parts_of(["ewok_fast"]) == {"ewok-fast": ()}

@@ -10,7 +10,7 @@ from pipeline.evaluate import submission_parts
 from pipeline.evaluate.readers import READING_NUMBERS
 from pipeline.evaluate.submission import build_submission, main
 from pipeline.evaluate.submission_fast import fast_results
-from pipeline.evaluate.submission_parts import PARTS, Rules, fast_sizes
+from pipeline.evaluate.submission_parts import PARTS, STRICT_SMALL, Rules, fast_sizes
 from pipeline.io import read_yaml
 
 PAIRS = [{"sentence_good": "A.", "sentence_bad": "B."}] * 3
@@ -29,7 +29,10 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_lines(tmp_path / "full_eval" / "wug_past_tense" / "wug_past_tense.jsonl", [wug])
     sizes = tmp_path / "sizes.yaml"
     known = {"blimp": {"island": 3}, "wug_past": {"wug_past": 1}, "glue": {"wsc": 2, "rte": 9}}
-    sizes.write_text(json.dumps({"2025": known, "2026": known, "fast": {}}))
+    surprisals = {"2025": 41, "2026": 3}
+    sizes.write_text(
+        json.dumps({"2025": known, "2026": known, "fast": {}, "surprisals": surprisals})
+    )
     monkeypatch.setattr(submission_parts, "SIZES", sizes)
     return tmp_path
 
@@ -77,7 +80,7 @@ def test_surprisals_of_words_come_once_for_each_context(data: Path) -> None:
     for step in ("chck_1M", "chck_20M"):
         scores |= {f"{step}/dog": [-3.0], f"{step}/cat": [-4.0]}
     items = write_lines(data / "items.jsonl", score_lines("aoa", scores))
-    made = build_submission("2026", [items], data)["aoa_surprisals"]
+    made = build_submission("2025", [items], data)["aoa"]
     assert len(made["results"]) == 2 * 41
     assert made["results"][-1] == {
         "step": "chck_20M",
@@ -87,9 +90,65 @@ def test_surprisals_of_words_come_once_for_each_context(data: Path) -> None:
         "context": "BOS_ONLY",
         "surprisal": 4.0,
     }
+    listed["cat"].pop()
+    (data / "aoa" / "cdi_childes.json").write_text(json.dumps(listed))
+    with pytest.raises(SllamaError, match="aoa: expects other numbers of predictions for chck_1m"):
+        build_submission("2025", [items], data)
     (data / "aoa" / "cdi_childes.json").unlink()
     with pytest.raises(SllamaError, match="name the folder of its data"):
         build_submission("2025", [items], data)
+
+
+def test_surprisals_in_context_and_the_score_are_of_2026(
+    data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (data / "aoa").mkdir()
+    listed = {"dog": [{"context": "A"}, {"context": "B"}], "cat": [{"context": "A"}]}
+    (data / "aoa" / "cdi_childes.json").write_text(json.dumps(listed))
+    scores: dict[str, list[float | None]] = {}
+    for step in STRICT_SMALL:
+        scores |= {f"{step}/dog": [-3.0, None], f"{step}/cat": [-4.0]}
+    items = write_lines(data / "items.jsonl", score_lines("aoa_2026", scores))
+    results = write_fast(data / "a.json", {"aoa_2026": {"status": "ok", "official": 0.25}})
+    others = [write_fast(data / "b.json", {"aoa_2026": {"status": "missing"}})]
+    others.append(write_fast(data / "c.json", {"blimp_filtered": {"status": "ok"}}))
+    made = build_submission("2026", [items], data, results=[results, *others])
+    assert made["aoa"] == {"aoa": 0.25}
+    found = [(row["context"], row["surprisal"]) for row in made["aoa_surprisals"]["results"]]
+    assert found == [("A", 3.0), ("B", None), ("A", 4.0)] * 19
+    assert not [text for text in caplog.messages if text.startswith("aoa")]
+    with pytest.raises(SllamaError, match="aoa_2026: 2 results; give those of one model"):
+        build_submission("2026", [items], data, results=[results, results])
+    write_lines(items, score_lines("aoa_2026", dict(list(scores.items())[:6])))
+    assert build_submission("2026", [items], data)["aoa"] is None
+    assert "aoa: no results of aoa_2026 (--results), left null" in caplog.messages
+    assert (
+        "aoa: 3 checkpoints; strict-small has 19, chck_1M to chck_100M, strict 28"
+        in caplog.messages
+    )
+
+
+def test_each_item_of_global_piqa_stands_under_its_own_name(data: Path) -> None:
+    rows = [
+        {"prompt": "To cut", "solution0": "a knife", "solution1": "soup", "label": 0},
+        {"prompt": "To eat", "solution0": "sand", "solution1": "bread", "label": 1},
+    ]
+    write_lines(
+        data / "full_eval" / "global_piqa_nonparallel" / "eng_latn.jsonl",
+        [{**row, "example_id": f"eng_{n}"} for n, row in enumerate(rows)],
+    )
+    key = "global_piqa_nonparallel"
+    sizes = {"2026": {key: {key: 2}}}
+    Path(submission_parts.SIZES).write_text(json.dumps(sizes))
+    scores: dict[str, list[float | None]] = {"eng_0": [-1.0, -2.0], "eng_1": [-1.0, -2.0]}
+    items = write_lines(data / "items.jsonl", score_lines(key, scores))
+    assert build_submission("2026", [items], data)[key] == {
+        "eng_0": {"predictions": [{"id": "eng_0_0", "pred": " a knife"}]},
+        "eng_1": {"predictions": [{"id": "eng_1_0", "pred": " sand"}]},
+    }
+    Path(submission_parts.SIZES).write_text(json.dumps({"2026": {key: {key: 100}}}))
+    with pytest.raises(SllamaError, match=f"expects other numbers of predictions for {key}"):
+        build_submission("2026", [items], data)
 
 
 def test_ties_of_2026_are_random_but_reproducible(data: Path) -> None:
@@ -235,7 +294,7 @@ def test_fast_results_come_in_the_order_of_the_checkpoints(
     assert caplog.messages == []
     fast_results("2025", files[:3])
     assert caplog.messages == [
-        "fast results of 3 checkpoints; strict-small has 19, chck_1M to chck_100M"
+        "fast results of 3 checkpoints; strict-small has 19, chck_1M to chck_100M, strict 28"
     ]
 
 
@@ -282,6 +341,8 @@ def test_the_expected_numbers_are_those_of_the_challenge() -> None:
         "comps": 91028,
         "reading": 1726,
         "entity_tracking_filtered": 6780,
+        "global_piqa_parallel": 103,
+        "global_piqa_nonparallel": 100,
         "glue": 1635 + 4908 + 204 + 2424 + 20215 + 139 + 52,
     }
     assert sum(sizes["2025"]["entity_tracking"].values()) == 9483
@@ -297,3 +358,13 @@ def test_the_expected_numbers_are_those_of_the_challenge() -> None:
         "wug_adj": 200,
         "wug_past": 50,
     }
+    assert {key: sum(parts.values()) for key, parts in fast_sizes("2026").items()} == {
+        "blimp": 13400,
+        "blimp_supplement": 250,
+        "ewok": 1100,
+        "reading": 1726,
+        "entity_tracking_filtered": 2238,
+        "global_piqa_parallel": 103,
+        "global_piqa_nonparallel": 100,
+    }
+    assert sizes["surprisals"] == {"2025": 6560, "2026": 8005}

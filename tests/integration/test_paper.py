@@ -13,7 +13,7 @@ from tests.integration.checkout import Checkout
 
 pytestmark = pytest.mark.slow
 
-# The whole smoke profile takes minutes; three variants show the same wiring.
+# The whole smoke profile takes minutes; three variants, of two seeds, show the same wiring.
 KEPT = ("sllama", "llama_tied", "reloaded")
 ADDED = {
     "name": "narrow",
@@ -27,6 +27,7 @@ ADDED = {
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     made = Checkout.made(tmp_path_factory.mktemp("paper"))
     _edit(made, lambda values: values.update(variants=[_kept(v) for v in values["variants"]]))
+    _edit(made, lambda values: values["profiles"]["smoke"].update(seeds=[1, 2]))
     made.run("python", "-m", "pipeline.paper", "smoke")
     made.commit("fewer variants")
     made.run("dvc", "repro", "paper/dvc.yaml")

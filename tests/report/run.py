@@ -102,6 +102,7 @@ def finetune_task() -> dict[str, Any]:
         "ci95": [0.65, 0.75],
         "honest": {"score": 0.7, "scores": [0.72, 0.68], "epochs": [3, 4]},
         "official": {"score": 0.8, "scores": [0.81, 0.79], "epochs": [9, 10]},
+        "truncated": 7,
         "null": {"constant": {"status": "ok", "reason": None, "label": 1, "score": 0.81}},
     }
 
@@ -116,6 +117,7 @@ def age_task() -> dict[str, Any]:
         "acquired": 190,
         "checkpoints": [f"chck_{count}M" for count in (1, 2, 5, 10)],
         "score": -0.15,
+        "official": -0.15,
         "p_value": 0.0625,
         "ci95": [-0.3, 0.01],
         "null": {},

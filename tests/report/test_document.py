@@ -149,9 +149,17 @@ def test_choices_that_bend_the_figures_are_told(run: Run) -> None:
     run.recipe["train"] |= {"label_shift": 2, "keep": "best_on_test"}
     run.train["skipped_batches"] = 2
     starts = [caution.split()[0] for caution in document_of(run).cautions]
-    assert starts == ["model.embedding:", "train.label_shift:", "train.keep:", "2", "13.13"]
+    assert starts == ["The", "train.label_shift:", "train.keep:", "2", "13.13"]
     for text in (render_markdown(document_of(run)), render_html(document_of(run), NO_FIGURES)):
+        assert "The model looks ahead" in text
         assert "trains on the token after next" in text
+
+
+def test_a_model_that_looks_ahead_is_called_so_whatever_its_embedding(run: Run) -> None:
+    run.train["passes"] = 9.5
+    run.identity["model"]["looks_ahead"] = True
+    (caution,) = document_of(run).cautions
+    assert "looks ahead" in caution
 
 
 def test_without_null_scorers_there_are_none(run: Run) -> None:

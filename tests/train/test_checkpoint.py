@@ -112,6 +112,17 @@ def test_the_newest_other_runs_are_told_with_every_difference(tmp_path: Path) ->
     ]
 
 
+def test_a_run_that_differs_in_much_is_another_experiment(tmp_path: Path) -> None:
+    many = {f"model.size_{number}": number for number in range(6)}
+    store(tmp_path / "other", **many).save(1, snapshot(1))
+    mine = store(tmp_path / "mine")
+    assert mine.others() == []
+    few = dict(list(many.items())[:5])
+    store(tmp_path / "near", **few).save(1, snapshot(1))
+    (line,) = mine.others()
+    assert line.startswith(f"{tmp_path}/near: an unfinished run after step 1")
+
+
 def test_no_other_run_is_nothing_to_tell(tmp_path: Path) -> None:
     assert store(tmp_path / "absent" / "mine").others() == []
 
