@@ -25,7 +25,10 @@ from pipeline.io import sha256_file, write_json
 _log = logging.getLogger(__name__)
 
 # Neither mirror nor network is a dependency of the stage: DVC keeps what was missing.
-_ONCE_IT_IS_THERE = "once it is there: dvc repro -s -f benchmarks@<task>, then dvc repro"
+_ONCE_IT_IS_THERE = (
+    f"once it is to be had (network, or {MIRROR_VARIABLE}): dvc repro -s -f benchmarks@<task>, "
+    "then dvc repro"
+)
 
 
 def fetch_benchmarks(

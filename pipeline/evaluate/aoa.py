@@ -8,7 +8,7 @@ crosses the middle between chance (the uniform distribution) and the word's smal
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -79,7 +79,7 @@ def _crossing(
 
 
 def correlation(
-    model: dict[str, float | None], children: dict[str, float | None]
+    model: Mapping[str, float | None], children: Mapping[str, float | None]
 ) -> dict[str, Any]:
     """Return Pearson's r over the words that both have an age, its p value and 95% interval.
 

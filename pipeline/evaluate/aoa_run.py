@@ -2,16 +2,18 @@
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from pipeline.config import EvaluateConfig
+from pipeline.errors import SllamaError
 from pipeline.evaluate.aoa import correlation, model_age
 from pipeline.evaluate.aoa_data import Checkpoint, find_checkpoints, read_children, read_words
 from pipeline.evaluate.items import MissingDataError, Option
 from pipeline.evaluate.loading import load_model
+from pipeline.evaluate.null import NullScorer
 from pipeline.evaluate.results import item_line, require_finite
 
 _log = logging.getLogger(__name__)
@@ -24,14 +26,16 @@ def run_aoa(
     tokenizer: Path | None,
     data: Path,
     config: EvaluateConfig,
+    nulls: Mapping[str, NullScorer | SllamaError],
 ) -> tuple[dict[str, Any], list[str]]:
     """Return the task's entry in the results, and lines with the surprisals for the submission.
 
     A word's surprisal is the mean over its contexts (metadata `in_context`, as in 2026), or that of
-    the bare word after BOS (2025). Without a `tokenizer` each checkpoint's own is taken. Without
-    children's ages the entry says what is missing; the surprisals are there all the same.
-    MissingDataError if there are no words or no checkpoints, SllamaError if a checkpoint does not
-    load or a surprisal is not finite (unless allow_nonfinite).
+    the bare word after BOS (2025). Without a `tokenizer` each checkpoint's own is taken. `nulls`,
+    by name, are the scorers that know nothing (or why there is none): they never learn, so that
+    their surprisals stand in for ages. Without children's ages the entry says what is missing; the
+    surprisals are there all the same. MissingDataError if there are no words or no checkpoints,
+    SllamaError if a checkpoint does not load or a surprisal is not finite (unless allow_nonfinite).
     """
     words = _options(read_words(data, metadata), metadata["in_context"])
     checkpoints = find_checkpoints(model)
@@ -63,7 +67,7 @@ def run_aoa(
         "acquired": sum(age is not None for age in ages.values()),
         "checkpoints": [checkpoint.folder.name for checkpoint in checkpoints],
         **correlation(ages, children),
-        "null": {},
+        "null": {name: _null_result(scorer, words, children) for name, scorer in nulls.items()},
     }
     return result, lines
 
@@ -79,8 +83,22 @@ def _options(words: dict[str, list[str]], in_context: bool) -> dict[str, list[Op
 
 def _surprisals(scorer: Any, words: dict[str, list[Option]]) -> dict[str, list[float]]:
     rows = scorer.encoder.encode([option for options in words.values() for option in options])
-    scores = iter(scorer.score(rows))
-    return {word: [-next(scores)[0] for _ in options] for word, options in words.items()}
+    if isinstance(scorer, NullScorer):
+        scores = iter(scorer.score_encoded(rows))
+    else:
+        scores = iter([score for score, _ in scorer.score(rows)])
+    return {word: [-next(scores) for _ in options] for word, options in words.items()}
+
+
+def _null_result(
+    scorer: NullScorer | SllamaError,
+    words: dict[str, list[Option]],
+    children: dict[str, float | None],
+) -> dict[str, Any]:
+    if isinstance(scorer, SllamaError):
+        return {"status": "missing", "reason": str(scorer)}
+    ages = {word: fmean(found) for word, found in _surprisals(scorer, words).items()}
+    return {"status": "ok", "reason": None, **correlation(ages, children)}
 
 
 def _chances(scorer: Any, words: dict[str, list[Option]]) -> dict[str, float]:

@@ -228,9 +228,9 @@ class _Run:
         from pipeline.evaluate.aoa_run import run_aoa
 
         model, data = self._model_and_data(task)
-        result, lines = run_aoa(
-            task.name, task.metadata, model, self.request.tokenizer, data, self.request.config
-        )
+        nulls = {name: self._null_scorer(name) for name in self._null_names()}
+        tokenizer, config = self.request.tokenizer, self.request.config
+        result, lines = run_aoa(task.name, task.metadata, model, tokenizer, data, config, nulls)
         self.item_lines.extend(lines)
         if result["status"] == "missing":
             # The surprisals are there, the ages of children are not.
@@ -262,16 +262,21 @@ class _Run:
     def _null_names(self) -> list[str]:
         return [name for name in self.request.config.null_scorers if name != self.request.scorer]
 
-    def _null_result(self, name: str, work: Any) -> dict[str, Any]:
+    def _null_scorer(self, name: str) -> Any:
+        """Return a null scorer, or the SllamaError that says why there is none."""
         if name not in self._null:
             try:
                 self._null[name] = load_null(name, self.encoder, self.request.tokens)
             except SllamaError as error:
                 _log.warning("%s is left out: %s", name, error)
                 self._null[name] = error
-        if isinstance(self._null[name], SllamaError):
-            return {"status": "missing", "reason": str(self._null[name])}
-        made = getattr(self._null[name], work.OUTPUT_TYPE)(work.instances)
+        return self._null[name]
+
+    def _null_result(self, name: str, work: Any) -> dict[str, Any]:
+        scorer = self._null_scorer(name)
+        if isinstance(scorer, SllamaError):
+            return {"status": "missing", "reason": str(scorer)}
+        made = getattr(scorer, work.OUTPUT_TYPE)(work.instances)
         values = work.responses(made, self.encoder)
         return {"status": "ok", "reason": None, **self._summary(work, values)}
 

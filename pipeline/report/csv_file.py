@@ -96,9 +96,14 @@ def _measures(inputs: Inputs) -> Iterator[dict[str, object]]:
                 gain = getattr(reader.scores, part)
                 yield _measure(name, reader.name, f"r2_gain_{part}", gain, n=reader.scores.n)
     for name, age in inputs.age_tasks.items():
-        ends = _ends(age.ci95)
-        yield _measure(name, model_name(inputs), "pearson", age.score, n=age.n, **ends)
-        yield _measure(name, model_name(inputs), "pearson_official", age.official, n=age.n)
+        for learner in scorers(inputs, age, age.null):
+            found = learner.scores
+            if found is None:
+                yield _missing(name, learner.name, age.missing_null[learner.name].reason)
+                continue
+            ends = _ends(found.ci95)
+            yield _measure(name, learner.name, "pearson", found.score, n=found.n, **ends)
+            yield _measure(name, learner.name, "pearson_official", found.official, n=found.n)
     for name, tuned in inputs.finetune_tasks.items():
         model, ends = model_name(inputs), _ends(tuned.ci95)
         yield _measure(name, model, f"{tuned.metric}_honest", tuned.score, n=tuned.n, **ends)

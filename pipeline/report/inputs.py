@@ -33,9 +33,10 @@ from pipeline.report.records import (
 )
 
 R = TypeVar("R", bound=Record)
-_BY_METRIC: dict[str, type[JudgementTask | ReadingTask]] = {
+_BY_METRIC: dict[str, type[JudgementTask | ReadingTask | AgeTask]] = {
     "spearman": JudgementTask,
     "r2_gain": ReadingTask,
+    "pearson": AgeTask,
 }
 
 
@@ -85,6 +86,7 @@ class Inputs:
             **self.text_tasks,
             **self.judgement_tasks,
             **self.reading_tasks,
+            **self.age_tasks,
         }
 
     @property
@@ -165,14 +167,12 @@ def _task(values: dict[str, Any], name: str, params: Params, path: Path) -> Task
     where = f"tasks.{name}"
     if values.get("status") == "missing":
         return _parse(Missing, values, path, where)
-    if values.get("metric") == "pearson":
-        return _parse(AgeTask, values, path, where)
-    if "official" in values:
+    metric = str(values.get("metric"))
+    if "official" in values and metric not in _BY_METRIC:
         return _parse(FinetuneTask, values, path, where)
     if "samples" in values:
         return _parse(SamplesTask, values, path, where)
     values = _part_missing_null(values)
-    metric = str(values.get("metric"))
     if metric in _BY_METRIC:
         measure = _parse(_BY_METRIC[metric], values, path, where)
         _require_null_scorers(measure, params, path)

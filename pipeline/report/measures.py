@@ -22,7 +22,8 @@ _NOTES = {
     ),
     "pearson": (
         "Pearson's r: between log10 of the words seen when the model acquires a word and the age "
-        "at which half of the children know it."
+        "at which half of the children know it. Scorers that never learn: their surprisal of the "
+        "word in place of an age."
     ),
 }
 _FINETUNE_NOTES = (
@@ -72,8 +73,13 @@ def _reading_rows(inputs: Inputs) -> Iterator[Row]:
 
 def _age_rows(inputs: Inputs) -> Iterator[Row]:
     for name, task in inputs.age_tasks.items():
-        cells = ("Pearson's r", _value(task.score), _bounds(task.ci95), count(task.n))
-        yield Row((name, model_name(inputs), *cells), "model")
+        for scored in scorers(inputs, task, task.null):
+            scores = scored.scores
+            if scores is None:
+                yield _missing(name, scored.name)
+                continue
+            cells = ("Pearson's r", _value(scores.score), _bounds(scores.ci95), count(scores.n))
+            yield Row((name, scored.name, *cells), scored.kind)
 
 
 def _missing(task: str, scorer: str) -> Row:

@@ -190,21 +190,28 @@ class FinetuneTask(Record):
     null: dict[Literal["constant"], ConstantScore]
 
 
-class AgeTask(Record):
+class AgeScores(Record):
     """Age of acquisition: Pearson's correlation over words; null where it is undefined.
 
     `official`: zero where it is not significant, as the challenge counts it.
     """
 
-    metric: Literal["pearson"]
     n: Count
-    words: Count
-    acquired: Count
-    checkpoints: list[str]
     score: Correlation | None
     official: Correlation
     p_value: Fraction | None
     ci95: CorrelationInterval | None
+
+
+class AgeTask(AgeScores):
+    """Words that are learned: the model, and the scorers that know nothing, by name."""
+
+    metric: Literal["pearson"]
+    words: Count
+    acquired: Count
+    checkpoints: list[str]
+    null: dict[str, AgeScores]
+    missing_null: dict[str, Missing] = Field(default_factory=dict)
 
 
 class Sample(Record):
@@ -251,5 +258,5 @@ class Evaluation(Record):
     versions: dict[str, str]
 
 
-NullScoredTask = ChoiceTask | TextTask | JudgementTask | ReadingTask
-Task = NullScoredTask | FinetuneTask | AgeTask | SamplesTask | Missing
+NullScoredTask = ChoiceTask | TextTask | JudgementTask | ReadingTask | AgeTask
+Task = NullScoredTask | FinetuneTask | SamplesTask | Missing

@@ -57,7 +57,10 @@ def summarize(inputs: Inputs) -> dict[str, Any]:
             "self_paced": _round_or_none(reading.self_paced),
         }
     for name, age in inputs.age_tasks.items():
-        summary[name] = {"pearson": _round_or_none(age.score)}
+        summary[name] = {
+            "pearson": _round_or_none(age.score),
+            **{null: _round_or_none(scores.score) for null, scores in age.null.items()},
+        }
     for name, tuned in inputs.finetune_tasks.items():
         summary[name] = {
             "honest": _round(tuned.score),

@@ -166,7 +166,10 @@ def test_missing_sources_are_listed_if_allowed(
     assert "https://example.org/terms" in entry["reason"]
     assert str(tmp_path) not in (out / "manifest.json").read_text()
     assert manifest["sources"]["set"]["status"] == "ok"
-    advice = "once it is there: dvc repro -s -f benchmarks@<task>, then dvc repro"
+    advice = (
+        "once it is to be had (network, or SLLAMA_DATA_MIRROR): "
+        "dvc repro -s -f benchmarks@<task>, then dvc repro"
+    )
     assert caplog.messages == [f"missing: gated ({entry['reason']}); {advice}"]
     assert "dvc" not in entry["reason"]
 

@@ -2,7 +2,9 @@
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,7 @@ from pipeline.evaluate.aoa_run import _chances, run_aoa
 from pipeline.evaluate.catalog import describe
 from pipeline.evaluate.items import MissingDataError
 from pipeline.evaluate.loading import load_model
+from pipeline.evaluate.null import NullScorer, UniformScorer
 from pipeline.evaluate.run import EvaluationRequest, run_evaluation
 from tests.evaluate.toys import make_config, make_model, make_tokenizer
 
@@ -138,8 +141,10 @@ def run(
     data: Path,
     tokenizer: Path | None = None,
     metadata: dict[str, Any] = AFTER_BOS,
+    nulls: Mapping[str, NullScorer | SllamaError] = MappingProxyType({}),
 ) -> tuple[dict[str, Any], list[str]]:
-    return run_aoa("aoa", metadata, model, tokenizer, data, make_config(tasks=["aoa"]))
+    config = make_config(tasks=["aoa"])
+    return run_aoa("aoa", metadata, model, tokenizer, data, config, nulls)
 
 
 def test_the_task_end_to_end(model: Path, tmp_path: Path) -> None:
@@ -154,6 +159,23 @@ def test_the_task_end_to_end(model: Path, tmp_path: Path) -> None:
     assert len(rows) == 4 * len(WORDS)
     assert rows[0]["item"] == "chck_1M/dog"
     assert result == run(model, data)[0]
+
+
+def test_surprisals_of_scorers_that_never_learn_stand_in_for_ages(
+    model: Path, tmp_path: Path
+) -> None:
+    data = write_words(tmp_path)
+    write_children(data)
+    encoder = load_model(model, model, make_config(tasks=["aoa"])).encoder
+    nulls = {"uniform": UniformScorer(encoder), "unigram": SllamaError("no tokens")}
+    result, _ = run(model, data, nulls=nulls)
+    lengths = [len(row.scored) for row in encoder.encode([("", word) for word in WORDS])]
+    ages = read_children(data, AFTER_BOS["folder"])
+    expected = np.corrcoef(lengths, [ages[word] for word in WORDS])[0, 1]
+    uniform = result["null"]["uniform"]
+    assert (uniform["status"], uniform["n"]) == ("ok", len(WORDS))
+    assert uniform["score"] == pytest.approx(expected)
+    assert result["null"]["unigram"] == {"status": "missing", "reason": "no tokens"}
 
 
 def test_surprisals_are_there_without_ages_of_children(model: Path, tmp_path: Path) -> None:

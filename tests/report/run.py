@@ -120,8 +120,18 @@ def age_task() -> dict[str, Any]:
         "official": -0.15,
         "p_value": 0.0625,
         "ci95": [-0.3, 0.01],
-        "null": {},
+        "null": {
+            "uniform": ages(200, 0.25, 0.25, 0.0005, [0.1, 0.4]),
+            "unigram": ages(200, None, 0.0, None, None),
+        },
     }
+
+
+def ages(
+    n: int, score: float | None, official: float, p_value: float | None, ci95: list[float] | None
+) -> dict[str, Any]:
+    found = {"n": n, "score": score, "official": official, "p_value": p_value, "ci95": ci95}
+    return {"status": "ok", "reason": None, **found}
 
 
 def samples_task() -> dict[str, Any]:

@@ -44,6 +44,8 @@ def test_correlations_and_gains_stand_above_those_of_the_null_scorers(full: Run)
         ("reading", "unigram", eye, "0.00", "–", "1,726"),
         ("reading", "unigram", paced, "undefined", "–", "1,726"),
         ("aoa", "SLlama", "Pearson's r", "-0.1500", "-0.3000 – 0.0100", "150"),
+        ("aoa", "uniform", "Pearson's r", "0.2500", "0.1000 – 0.4000", "200"),
+        ("aoa", "unigram", "Pearson's r", "undefined", "–", "200"),
     ]
 
 
@@ -58,7 +60,7 @@ def test_the_honest_number_stands_before_the_official_one(full: Run) -> None:
     ]
 
 
-@pytest.mark.parametrize("task", ["wug_adj", "reading"])
+@pytest.mark.parametrize("task", ["wug_adj", "reading", "aoa"])
 def test_a_null_scorer_that_could_not_be_run_is_listed(full: Run, task: str) -> None:
     full.tasks[task]["null"]["unigram"] = missing_task("no training tokens")
     rows = [row.cells for row in table(full, "Agreement with people").rows]
@@ -92,7 +94,7 @@ def test_csv_and_summary_hold_every_measure(full: Run) -> None:
     summary = summarize(inputs)
     assert summary["wug_adj"] == {"spearman": 0.12345, "uniform": None, "unigram": -0.2}
     assert summary["reading"] == {"eye_tracking": 0.0075, "self_paced": 0.0045}
-    assert summary["aoa"] == {"pearson": -0.15}
+    assert summary["aoa"] == {"pearson": -0.15, "uniform": 0.25, "unigram": None}
     assert summary["glue_mrpc"] == {"honest": 0.7, "official": 0.8, "constant": 0.81}
 
 
@@ -103,7 +105,8 @@ def test_the_terminal_and_html_show_them(full: Run) -> None:
     for shown in ("Agreement with people", "Fine-tuning", "Spearman"):
         assert shown in text
         assert shown in page
-    assert json.loads((out / "metrics.json").read_text())["aoa"] == {"pearson": -0.15}
+    summary = json.loads((out / "metrics.json").read_text())
+    assert summary["aoa"] == {"pearson": -0.15, "uniform": 0.25, "unigram": None}
 
 
 WRONG: dict[str, Callable[[Run], Any]] = {
