@@ -109,8 +109,8 @@ ifeq ($(PROFILE),smoke)
 	@test -d $(PAPER_SMOKE)/.git || git clone --quiet . $(PAPER_SMOKE)
 	@git -C $(PAPER_SMOKE) fetch --quiet origin HEAD && git -C $(PAPER_SMOKE) reset --quiet --hard FETCH_HEAD
 	@git diff --quiet HEAD || echo "note: this profile runs the last commit; uncommitted changes are not in it"
-	@# The lock of another profile would be read and written again at each stage.
-	@cd $(PAPER_SMOKE) && rm -f paper/dvc.lock && python -m pipeline.paper smoke && dvc repro paper/dvc.yaml
+	@# The lock of another profile would be read and written at each stage; more threads gain nothing at toy size.
+	@cd $(PAPER_SMOKE) && rm -f paper/dvc.lock && python -m pipeline.paper smoke && OMP_NUM_THREADS=1 dvc repro paper/dvc.yaml
 	@echo "tables: $(PAPER_SMOKE)/paper/tables/tables.html"
 else
 	@git diff --quiet HEAD -- params.yaml recipes || echo "note: params.yaml or recipes/ differ from the last commit; every row starts from them"
