@@ -5,7 +5,6 @@ rounding.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,8 +12,8 @@ from torch import nn
 
 from pipeline.config import Params
 from pipeline.data.tokens import TokenSplit
+from pipeline.model import SLlamaForCausalLM
 from pipeline.train.batches import WindowReader
-from pipeline.train.build import build_model
 from pipeline.train.device import Numerics
 from pipeline.train.distributed import Ranks
 from pipeline.train.gradients import make_gradients
@@ -32,14 +31,13 @@ Step = Callable[[], float]
 
 def own_step(
     params: Params,
-    vocabulary: dict[str, Any],
+    model: SLlamaForCausalLM,
     split: TokenSplit,
     numerics: Numerics,
     compiled: bool,
 ) -> Step:
-    """Return the step of `pipeline.train`."""
+    """Return the step of `pipeline.train`, which moves `model` to the device and trains it."""
     config = params.train
-    model = build_model(params, vocabulary)
     nn.Module.to(model, numerics.device)
     objective = Objective(model, numerics, config.z_loss, compiled)
     reader = WindowReader(split, config.sequence_length, config.label_shift, None, numerics.device)
@@ -54,15 +52,15 @@ def own_step(
 
 
 def plain_step(
-    params: Params, vocabulary: dict[str, Any], split: TokenSplit, device: torch.device
+    params: Params, model: SLlamaForCausalLM, split: TokenSplit, device: torch.device
 ) -> Step:
     """Return a step of the same recipe (AdamW, no dropout, no z-loss) with nothing clever in it:
 
     eager, float32, all logits in memory, torch's own cross-entropy, AdamW without fused kernels.
+    It moves `model` to the device and trains it.
     """
     config = params.train
-    model = build_model(params, vocabulary).train()
-    nn.Module.to(model, device)
+    nn.Module.to(model.train(), device)
     optimizer = torch.optim.AdamW(
         model.parameters(),
         betas=(config.beta1, config.beta2),

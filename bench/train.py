@@ -83,10 +83,10 @@ def _report(params: Params, numerics: Numerics, options: argparse.Namespace) -> 
 def _report_agreement(params: Params, numerics: Numerics) -> None:
     """Print how far the first losses are from those of plain float32 training."""
     split = made_up_split(TOKENS)
-    plain = plain_step(params, VOCABULARY, split, numerics.device)
+    plain = plain_step(params, build_model(params, VOCABULARY), split, numerics.device)
     expected = [plain() for _ in range(AGREEMENT_STEPS)]
     for compiled in (False, True):
-        own = own_step(params, VOCABULARY, split, numerics, compiled)
+        own = own_step(params, build_model(params, VOCABULARY), split, numerics, compiled)
         found = [own() for _ in range(AGREEMENT_STEPS)]
         differences = [abs(a - b) / b for a, b in zip(found, expected, strict=True)]
         print(
@@ -147,7 +147,8 @@ def _step_of(name: str, params: Params, numerics: Numerics) -> Step:
     if name == "released":
         return _released_step(params, numerics)
     split = made_up_split(TOKENS)
-    return own_step(params, VOCABULARY, split, numerics, compiled=name == "compiled")
+    model = build_model(params, VOCABULARY)
+    return own_step(params, model, split, numerics, compiled=name == "compiled")
 
 
 def _released_step(params: Params, numerics: Numerics) -> Step:

@@ -12,6 +12,7 @@ import torch
 
 from bench.steps import Step, own_step, plain_step
 from pipeline.config import Params
+from pipeline.train.build import build_model
 from pipeline.train.device import Numerics, Precision
 from tests.train.support import BOS, EOS, params, split
 
@@ -28,11 +29,12 @@ def recipe(seed: int = 1, **train: Any) -> Params:
 
 
 def fast(params: Params, precision: Precision, compiled: bool = False) -> list[float]:
-    return _losses(params, own_step(params, VOCABULARY, SPLIT, Numerics(CPU, precision), compiled))
+    model = build_model(params, VOCABULARY)
+    return _losses(params, own_step(params, model, SPLIT, Numerics(CPU, precision), compiled))
 
 
 def plain(params: Params) -> list[float]:
-    return _losses(params, plain_step(params, VOCABULARY, SPLIT, CPU))
+    return _losses(params, plain_step(params, build_model(params, VOCABULARY), SPLIT, CPU))
 
 
 def _losses(params: Params, step: Step) -> list[float]:

@@ -9,6 +9,7 @@ import torch
 
 from bench.steps import own_step, plain_step
 from pipeline.config import Params
+from pipeline.train.build import build_model
 from pipeline.train.device import Numerics, deterministic_kernels
 from tests.train.conftest import Workplace
 from tests.train.support import params
@@ -64,9 +65,10 @@ def test_an_interrupted_run_ends_as_the_uninterrupted_one(
 def test_each_of_the_first_losses_agrees_with_plain_float32(compiled: bool) -> None:
     device = torch.device("cuda")
     asked = recipe(learning_rate=0.004)
-    plain = plain_step(asked, VOCABULARY, SPLIT, device)
+    plain = plain_step(asked, build_model(asked, VOCABULARY), SPLIT, device)
     expected = [plain() for _ in range(STEPS)]
     with deterministic_kernels(asked.train, device):
-        own = own_step(asked, VOCABULARY, SPLIT, Numerics(device, "bfloat16"), compiled)
+        model = build_model(asked, VOCABULARY)
+        own = own_step(asked, model, SPLIT, Numerics(device, "bfloat16"), compiled)
         found = [own() for _ in range(STEPS)]
     assert largest_difference(found, expected) < TOLERANCE["bfloat16"]
