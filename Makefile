@@ -8,11 +8,12 @@ DEMO := .demo
 RECIPE ?=
 PROFILE ?= smoke
 PAPER_SMOKE := paper/.smoke
+TABLES := .tables
 PYTEST_ARGS ?=
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test coverage faults mutants audit check lint docs repro paper bench-train bench-eval images images-check images-cuda-check
+.PHONY: help install demo test coverage faults mutants audit check lint docs repro paper tables bench-train bench-eval images images-check images-cuda-check
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -117,6 +118,12 @@ else
 	@python -m pipeline.paper $(PROFILE) && dvc repro paper/dvc.yaml
 	@echo "tables: paper/tables/tables.html"
 endif
+
+tables: install ## the paper's tables of the runs on record (paper/ledger.csv), in .tables/: seconds, nothing is trained
+	@python -m stages.paper_plan --out $(TABLES)/plan --quiet
+	@python -m stages.paper_report --plan $(TABLES)/plan --ledger paper/ledger.csv --results paper/results --models paper/models \
+		--tokens paper/data/tokens/tokens.json --out $(TABLES)/tables --metrics $(TABLES)/metrics.json --runs $(TABLES)/runs.csv --quiet
+	@echo "tables: $(TABLES)/tables/tables.html"
 
 bench-train: install ## own training step against the released one; the last line is the ratio
 	@python -m bench.train

@@ -16,6 +16,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--models", type=Path, required=True, help="their provenance lies there")
     parser.add_argument("--plan", type=Path, required=True, help="the resolved recipes")
     parser.add_argument("--tokens", type=Path, required=True, help="tokens.json of the encoding")
+    parser.add_argument("--ledger", type=Path, required=True, help="figures of runs not here (CSV)")
     parser.add_argument("--out", type=Path, required=True, help="folder of the tables")
     parser.add_argument("--metrics", type=Path, required=True, help="the means, by variant")
     parser.add_argument("--runs", type=Path, required=True, help="every run, unrounded (CSV)")
@@ -23,7 +24,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def work(params: Params, options: Namespace) -> Made:
     settings = load_settings(options.settings)
-    folders = Folders(options.results, options.models, options.plan, options.tokens)
+    folders = Folders(options.results, options.models, options.plan, options.tokens, options.ledger)
     print(write_tables(settings, folders, options.out, options.metrics, options.runs))
     return Made(options.out, settings.selected.model_dump())
 

@@ -88,11 +88,11 @@ def compose_document(
         blocks = [Figure(drawn, figures[drawn].title) for drawn in wanted if drawn in figures]
         heading = table.caption.partition(" (")[0]
         sections.append(Section(heading, (table, *blocks)))
-    stand_in = inputs.tokens is not None and inputs.tokens.stand_in
+    stand_in = inputs.corpus is not None and inputs.corpus.stand_in
     profile = inputs.settings.selected.profile
     return Document(
         title=_TITLE,
-        summary=f"Profile {profile}: {inputs.settings.profile.about} Corpus: {inputs.corpus}.",
+        summary=f"Profile {profile}: {inputs.settings.profile.about} Corpus: {_corpus(inputs)}.",
         warning="No figure here is a result on BabyLM strict-small." if stand_in else "",
         cautions=_READ_FIRST,
         highlights=(),
@@ -110,8 +110,12 @@ def render_csv(table: Table) -> str:
 
 
 def _marked(inputs: Inputs, table: Table) -> Table:
-    if inputs.tokens is None:
+    if inputs.corpus is None:
         return table
-    mark = " (STAND-IN CORPUS)" if inputs.tokens.stand_in else ""
+    mark = " (STAND-IN CORPUS)" if inputs.corpus.stand_in else ""
     note = f"Own rows: {inputs.settings.profile.about} Corpus: {inputs.corpus}."
     return replace(table, caption=f"{table.caption}{mark}", notes=(note, *table.notes))
+
+
+def _corpus(inputs: Inputs) -> str:
+    return str(inputs.corpus or "nothing has been trained yet")

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
-from pipeline.paper.inputs import Inputs, Run, require_same_items
+from pipeline.paper.inputs import Inputs, require_same_items
+from pipeline.paper.run import Run, Scores
 from pipeline.paper.statistics import (
     ItemDifference,
     SeedDifference,
@@ -12,7 +13,7 @@ from pipeline.paper.statistics import (
     spread,
 )
 from pipeline.report.numbers import count, fixed, percent, rounded, short_count
-from pipeline.report.records import GroupScores, Missing, TextScores
+from pipeline.report.records import Missing, TextScores
 
 NOT_RUN = "not run"
 NOT_AVAILABLE = "not available"
@@ -48,7 +49,7 @@ def choice_cell(inputs: Inputs, runs: Sequence[Run], role: str, figure: str = "a
     return score_cell(scores, figure)
 
 
-def score_cell(scores: Sequence[GroupScores | TextScores | Missing | None], figure: str) -> str:
+def score_cell(scores: Sequence[Scores | None], figure: str) -> str:
     """One attribute of the scores of several runs as a cell."""
     if any(isinstance(score, Missing) for score in scores):
         return MISSING
@@ -62,22 +63,22 @@ def size_cells(runs: Sequence[Run]) -> tuple[str, str, str]:
     """Parameters, words seen, tokens seen: equal over seeds but for a few words."""
     if not runs:
         return (NOT_RUN,) * 3
-    parameters, train = runs[0].parameters, runs[0].train
-    size = NONE if parameters is None else count(parameters)
-    return size, short_count(train.words_seen), short_count(train.tokens_seen)
+    sizes = runs[0].sizes
+    size = NONE if sizes.parameters is None else count(sizes.parameters)
+    return size, short_count(sizes.words_seen), short_count(sizes.tokens_seen)
 
 
 def component_cells(runs: Sequence[Run]) -> tuple[str, ...]:
     """Parameters by component."""
     if not runs:
         return (NOT_RUN,) * len(COMPONENTS)
-    sizes = runs[0].components
+    sizes = runs[0].sizes.components
     return tuple(count(sizes[name]) if name in sizes else NONE for name in COMPONENTS)
 
 
 def speed_cell(runs: Sequence[Run]) -> str:
     """Tokens a second in training, the mean of the runs whose record is at hand."""
-    speeds = [float(speed) for run in runs if (speed := run.provenance.get("tokens_per_second"))]
+    speeds = [speed for run in runs if (speed := run.origin.tokens_per_second)]
     if speeds:
         return count(round(sum(speeds) / len(speeds)))
     return NOT_AVAILABLE if runs else NOT_RUN
@@ -98,13 +99,16 @@ def common_seeds(first: Sequence[Run], second: Sequence[Run]) -> tuple[list[Run]
 def item_difference(
     inputs: Inputs, first: Sequence[Run], second: Sequence[Run]
 ) -> ItemDifference | None:
-    """first - second on the pairs, paired over items; None where one has no runs.
+    """first - second on the pairs, paired over items; None where one has no runs, or the items of
+    a run are not at hand.
 
     SllamaError: their items are not the same, or not those that were scored.
     """
     one, other = common_seeds(first, second)
     task = inputs.task("pairs")
     if task is None or not one or any(run.choice(task) is None for run in (*one, *other)):
+        return None
+    if any(run.items_file is None for run in (*one, *other)):
         return None
     require_same_items([*one, *other], task)
     return paired_over_items(
@@ -117,14 +121,21 @@ def item_difference(
 def seed_difference(
     inputs: Inputs, first: Sequence[Run], second: Sequence[Run]
 ) -> SeedDifference | None:
-    """first - second in the pairs' accuracy, paired over seeds."""
+    """first - second in the pairs' accuracy, paired over seeds; None for fewer than two."""
+    differences = accuracy_differences(inputs, first, second)
+    return paired_over_seeds(differences, [0.0] * len(differences))
+
+
+def accuracy_differences(
+    inputs: Inputs, first: Sequence[Run], second: Sequence[Run]
+) -> list[float]:
+    """first - second in the pairs' accuracy, one a common seed."""
     task = inputs.task("pairs")
-    pairs = [
-        (one.accuracy, other.accuracy)
+    return [
+        one.accuracy - other.accuracy
         for a, b in zip(*common_seeds(first, second), strict=True)
         if (one := a.choice(task)) and (other := b.choice(task))
     ]
-    return paired_over_seeds([one for one, _ in pairs], [other for _, other in pairs])
 
 
 def bits_differences(inputs: Inputs, first: Sequence[Run], second: Sequence[Run]) -> list[float]:

@@ -3,6 +3,7 @@
 from pipeline.paper.cells import (
     NONE,
     NOT_RUN,
+    accuracy_differences,
     bits_change_cell,
     bits_differences,
     choice_cell,
@@ -10,20 +11,24 @@ from pipeline.paper.cells import (
     difference_cells,
     item_difference,
     points,
+    seed_difference,
     seeds_cell,
     size_cells,
     speed_cell,
 )
-from pipeline.paper.inputs import Inputs, Run
+from pipeline.paper.inputs import Inputs
 from pipeline.paper.rows import label_of, labelled, row_kind
+from pipeline.paper.run import Run
 from pipeline.paper.settings import TableName, Variant
 from pipeline.paper.statistics import spread
-from pipeline.report.records import GroupScores
+from pipeline.report.records import ChoiceFigures
 from pipeline.report.tables import Row, Table
 
+_DIFFERENCE = ("Difference", "95% interval, items", "95% interval, seeds (t)")
 _INTERVAL = (
-    "Difference: in points, credits averaged over the common seeds; its 95% interval is a "
-    "bootstrap over items and leaves out what other seeds would give."
+    "Difference: in points, over the common seeds. Its 95% intervals: a bootstrap over items, "
+    "credits averaged over the seeds, which leaves out what other seeds would give and wants the "
+    "items of all runs at hand; Student's t over the seeds, wide with few of them."
 )
 
 
@@ -54,8 +59,7 @@ def parts_table(inputs: Inputs) -> Table:
             "Matrices",
             "Norms, biases",
             f"{inputs.task('pairs')} %",
-            "Difference",
-            "95% interval",
+            *_DIFFERENCE,
             "Bits per byte",
             "Change of bits",
             "Tokens a second",
@@ -97,8 +101,7 @@ def choices_table(inputs: Inputs) -> Table:
             "Option",
             "Parameters",
             f"{inputs.task('pairs')} %",
-            "Difference",
-            "95% interval",
+            *_DIFFERENCE,
             "Bits per byte",
             "Change of bits",
             "Seeds",
@@ -131,8 +134,7 @@ def audit_table(inputs: Inputs) -> Table:
         (
             "Fault",
             f"{inputs.task('pairs')} %",
-            "Difference",
-            "95% interval",
+            *_DIFFERENCE,
             "First-wins %",
             "Tie rate %",
             "Bits per byte",
@@ -159,13 +161,13 @@ def _tie_rule_rows(inputs: Inputs) -> list[Row]:
     scored = {own: [scores for scores in models if scores is not None]}
     for name, tasks in inputs.nulls.items():
         found = tasks.get(task)
-        if isinstance(found, GroupScores):
+        if isinstance(found, ChoiceFigures):
             scored[f"{name} scorer"] = [found]
     rows = []
     for name, scores in scored.items():
         gains = [score.accuracy_first_wins - score.accuracy for score in scores]
         gain = points(spread(gains).mean) if gains else NOT_RUN
-        cells = (f"tie rule alone: {name}", NONE, gain, *(NONE,) * 5, str(len(gains) or NONE))
+        cells = (f"tie rule alone: {name}", NONE, gain, *(NONE,) * 6, str(len(gains) or NONE))
         rows.append(Row(cells, "null"))
     return rows
 
@@ -187,13 +189,17 @@ def _base(inputs: Inputs, variant: Variant) -> str:
     return variant.against or inputs.settings.reference
 
 
-def _difference(inputs: Inputs, variant: Variant, runs: list[Run]) -> tuple[str, str]:
+def _difference(inputs: Inputs, variant: Variant, runs: list[Run]) -> tuple[str, str, str]:
     base = _base(inputs, variant)
     if variant.name == base:
-        return NONE, NONE
+        return (NONE,) * 3
     if not runs or not inputs.runs.get(base):
-        return NOT_RUN, NOT_RUN
-    return difference_cells(item_difference(inputs, runs, inputs.runs[base]))
+        return (NOT_RUN,) * 3
+    pair = inputs, runs, inputs.runs[base]
+    differences = accuracy_differences(*pair)
+    _, over_items = difference_cells(item_difference(*pair))
+    _, over_seeds = difference_cells(seed_difference(*pair))
+    return points(spread(differences).mean) if differences else NONE, over_items, over_seeds
 
 
 def _bits_change(inputs: Inputs, variant: Variant, runs: list[Run]) -> str:

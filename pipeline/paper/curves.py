@@ -1,15 +1,16 @@
 """Table 5: learning curves over the word-counted checkpoints."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pipeline.paper.cells import NOT_RUN, percent_cell, score_cell
-from pipeline.paper.inputs import Inputs, Run, Scores
+from pipeline.paper.inputs import Inputs
 from pipeline.paper.rows import labelled
+from pipeline.paper.run import Run, Scores
 from pipeline.paper.settings import Variant
 from pipeline.paper.statistics import spread
 from pipeline.report.catalogues import phenomenon_of_paradigm
 from pipeline.report.numbers import short_count
-from pipeline.report.records import GroupScores, TextScores
+from pipeline.report.records import ChoiceFigures, GroupScores, TextScores
 from pipeline.report.tables import Row, Table
 
 END = "end"
@@ -28,7 +29,7 @@ def checkpoints(runs: Sequence[Run]) -> list[str]:
     return [*shared, END]
 
 
-def scores_at(run: Run, checkpoint: str) -> dict[str, Scores]:
+def scores_at(run: Run, checkpoint: str) -> Mapping[str, Scores]:
     """The scores of a run's checkpoint, or of its end."""
     return run.tasks if checkpoint == END else run.checkpoints[checkpoint]
 
@@ -45,7 +46,7 @@ def _curve_table(inputs: Inputs, label: str, variant: Variant) -> Table:
     groups = _groups(columns[-1], pairs) if runs else {}
     for group, members in groups.items():
         rows.append(Row((group, *(_group_cell(column, pairs, members) for column in columns))))
-    words = short_count(runs[0].train.words_seen) if runs else NOT_RUN
+    words = short_count(runs[0].sizes.words_seen) if runs else NOT_RUN
     return Table(
         f"Table 5. Learning curves: {label}",
         ("Measure", *names),
@@ -59,27 +60,30 @@ def _curve_table(inputs: Inputs, label: str, variant: Variant) -> Table:
     )
 
 
-def _at(runs: Sequence[Run], checkpoint: str) -> list[dict[str, Scores]]:
+def _at(runs: Sequence[Run], checkpoint: str) -> list[Mapping[str, Scores]]:
     return [scores_at(run, checkpoint) for run in runs]
 
 
-def _cell(column: Sequence[dict[str, Scores]], task: str, figure: str) -> str:
+def _cell(column: Sequence[Mapping[str, Scores]], task: str, figure: str) -> str:
     return score_cell([scores.get(task) for scores in column], figure)
 
 
-def _groups(column: Sequence[dict[str, Scores]], task: str) -> dict[str, list[str]]:
-    """BLiMP's phenomena; paradigms by themselves where the task has others than BLiMP's."""
-    scores = column[0].get(task)
-    if not isinstance(scores, GroupScores):
+def _groups(column: Sequence[Mapping[str, Scores]], task: str) -> dict[str, list[str]]:
+    """BLiMP's phenomena; paradigms by themselves where the task has others than BLiMP's.
+
+    None where a run is only in the ledger, which has no paradigms.
+    """
+    scored = [scores for found in column if isinstance(scores := found.get(task), GroupScores)]
+    if len(scored) < len(column):
         return {}
     known = phenomenon_of_paradigm()
     groups: dict[str, list[str]] = {}
-    for paradigm in sorted(scores.paradigms, key=lambda name: (known.get(name, name), name)):
+    for paradigm in sorted(scored[0].paradigms, key=lambda name: (known.get(name, name), name)):
         groups.setdefault(known.get(paradigm, paradigm), []).append(paradigm)
     return groups
 
 
-def _group_cell(column: Sequence[dict[str, Scores]], task: str, members: list[str]) -> str:
+def _group_cell(column: Sequence[Mapping[str, Scores]], task: str, members: list[str]) -> str:
     means = [
         sum(scores.paradigms[name].accuracy for name in members) / len(members)
         for found in column
@@ -96,12 +100,12 @@ def curve_points(inputs: Inputs, runs: Sequence[Run]) -> list[tuple[float, float
         bits, accuracies = [], []
         for run in runs:
             text, choice = (scores_at(run, name).get(task) for task in (heldout, pairs))
-            if isinstance(text, TextScores) and isinstance(choice, GroupScores):
+            if isinstance(text, TextScores) and isinstance(choice, ChoiceFigures):
                 bits.append(text.bits_per_byte)
                 accuracies.append(100 * choice.accuracy)
         if bits:
             millions = (
-                runs[0].train.words_seen / 1e6
+                runs[0].sizes.words_seen / 1e6
                 if name == END
                 else float(name.removeprefix("chck_").removesuffix("M"))
             )

@@ -11,7 +11,7 @@ from pipeline.paper.inputs import Inputs
 from pipeline.paper.rows import labelled
 from pipeline.paper.settings import TableName, Variant
 from pipeline.report.numbers import short_count
-from pipeline.report.records import GroupScores, TextScores
+from pipeline.report.records import ChoiceFigures, TextScores
 from pipeline.report.svg import INK, render_svg, report_style
 
 _WIDTH = 8.6
@@ -80,7 +80,7 @@ def _bits_by_size(inputs: Inputs) -> dict[str, list[float]]:
         ]
         labels = [label for table in _DOTS for label in variant.tables.get(table, [])]
         if bits and labels and _changes_only_the_model(variant):
-            found.append((runs[0].train.parameters, labels[0], bits))
+            found.append((runs[0].sizes.parameters or 0, labels[0], bits))
     return {f"{label}, {short_count(size)}": bits for size, label, bits in sorted(found)}
 
 
@@ -94,7 +94,7 @@ def _null_accuracies(inputs: Inputs) -> dict[str, float]:
     return {
         name: 100 * found.accuracy
         for name, found in scores.items()
-        if isinstance(found, GroupScores)
+        if isinstance(found, ChoiceFigures)
     }
 
 

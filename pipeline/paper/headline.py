@@ -27,6 +27,7 @@ from pipeline.paper.inputs import Inputs
 from pipeline.paper.rows import label_of, labelled, row_kind
 from pipeline.report.catalogues import PublishedModel, published
 from pipeline.report.numbers import count
+from pipeline.report.records import GroupScores
 from pipeline.report.tables import Row, Table
 
 _CLAIM = "(paper)"
@@ -146,7 +147,7 @@ def _own_rows(inputs: Inputs) -> Iterator[Row]:
 
 def _null_rows(inputs: Inputs) -> Iterator[Row]:
     selected = inputs.settings.selected
-    own = "tokenizer of these runs" if inputs.tokens else "own tokenizer"
+    own = "tokenizer of these runs" if inputs.corpus else "own tokenizer"
     names: dict[str, str] = {name: f"{name} scorer, {own}" for name in selected.nulls}
     names |= {
         f"uniform_{name}": f"uniform scorer, tokenizer {name} of the mirror"
@@ -208,8 +209,10 @@ def _notes(inputs: Inputs) -> Iterator[str]:
     parts = (f"{role}: {task}" for role, task in inputs.settings.profile.tasks.items())
     yield f"Tasks of the own rows: {', '.join(parts)}."
     for task in inputs.settings.profile.tasks.values():
-        scores = [run.choice(task) for runs in inputs.runs.values() for run in runs]
-        cut = max((score.truncated for score in scores if score), default=0)
+        scores = [run.tasks.get(task) for runs in inputs.runs.values() for run in runs]
+        cut = max(
+            (found.truncated for found in scores if isinstance(found, GroupScores)), default=0
+        )
         if cut:
             yield f"{task}: {count(cut)} texts were longer than the context and lost their start."
     if inputs.task("pairs") not in published().comparable_tasks["blimp"]:

@@ -2,15 +2,14 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import SllamaError
 from pipeline.io import sha256_file
 from pipeline.paper.files import checked, read_made, read_record
-from pipeline.paper.items import Items, read_items, require_summed
+from pipeline.paper.ledger import read_ledger
 from pipeline.paper.recorded import (
     corpus_facts,
     differences,
@@ -20,6 +19,7 @@ from pipeline.paper.recorded import (
     trained_facts,
     wanted_facts,
 )
+from pipeline.paper.run import Origin, Run, Scores, Sizes
 from pipeline.paper.settings import Settings, Variant
 from pipeline.provenance import provenance_path
 from pipeline.report.records import (
@@ -32,8 +32,10 @@ from pipeline.report.records import (
     TrainMetrics,
 )
 
-Scores = GroupScores | TextScores | Missing
 _log = logging.getLogger(__name__)
+
+
+_DATA_PLAN = "data.yaml"
 
 
 class TrainedMetrics(TrainMetrics):
@@ -56,94 +58,70 @@ class Folders:
     models: Path
     plan: Path
     tokens: Path
+    ledger: Path
 
 
 @dataclass(frozen=True)
-class Run:
-    """One trained (or reloaded) and evaluated model; `train` is that of the model reloaded."""
+class Corpus:
+    """What was trained on; `size`: words and vocabulary, if its tokens are at hand."""
 
-    variant: str
-    seed: int
-    train: TrainedMetrics
-    tasks: dict[str, Scores]
-    model_fingerprint: str
-    config_fingerprint: str
-    provenance: dict[str, Any]
-    items_file: Path
-    reloaded: bool = False
-    checkpoints: dict[str, dict[str, Scores]] = field(default_factory=dict)
+    source: str
+    stand_in: bool
+    size: str = ""
 
-    @property
-    def parameters(self) -> int | None:
-        """How many it has; None for a reloaded model, which shares less than the trained one."""
-        return None if self.reloaded else self.train.parameters
-
-    @property
-    def components(self) -> dict[str, int]:
-        """Parameters by component; empty for a reloaded model."""
-        return {} if self.reloaded else self.train.parameters_by_component
-
-    def choice(self, task: str | None) -> GroupScores | None:
-        """The scores of a forced-choice task, if there are any."""
-        scores = self.tasks.get(task or "")
-        return scores if isinstance(scores, GroupScores) else None
-
-    def items(self, task: str) -> Items:
-        """The items of a forced-choice task; SllamaError unless they are those of its scores."""
-        return self._items[task]
-
-    @cached_property
-    def _items(self) -> Mapping[str, Items]:
-        found = read_items(self.items_file)
-        return {
-            task: require_summed(
-                found.get(task, Items({}, {})), scores, f"{self.items_file}: {task}"
-            )
-            for task, scores in self.tasks.items()
-            if isinstance(scores, GroupScores)
-        }
+    def __str__(self) -> str:
+        """Name and size, and the warning if it is a stand-in."""
+        mark = "STAND-IN CORPUS, not the official text: " if self.stand_in else ""
+        return f"{mark}{self.source}{self.size}"
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """All that the tables are made of. A variant without runs was not run."""
+    """All that the tables are made of. A variant without runs was not run.
+
+    data_fingerprint: SHA-256 of the recipe of corpus, tokenizer and evaluation data.
+    """
 
     settings: Settings
-    tokens: Tokens | None
+    corpus: Corpus | None
     runs: dict[str, list[Run]]
     nulls: dict[str, dict[str, Scores]]
+    data_fingerprint: str | None
 
     def task(self, role: str) -> str | None:
         """The task that plays a part in this profile."""
         return dict(self.settings.profile.tasks).get(role)  # type: ignore[call-overload,no-any-return]
 
-    @property
-    def corpus(self) -> str:
-        """What was trained on, and the warning if it is a stand-in."""
-        if self.tokens is None:
-            return "nothing has been trained yet"
-        mark = "STAND-IN CORPUS, not the official text: " if self.tokens.stand_in else ""
-        words = sum(split.words for split in self.tokens.splits.values())
-        return f"{mark}{self.tokens.source}, {words:,} words, vocabulary {self.tokens.vocab_size:,}"
-
 
 def read_inputs(settings: Settings, folders: Folders) -> Inputs:
-    """Read the selected runs that are complete and of their plans, the others counting as not run;
-    SllamaError where a file is malformed.
+    """Read the selected runs that are complete and of their plans, and from the ledger what is not
+    here; the others count as not run. SllamaError where a file is malformed.
     """
     selected = settings.selected
     tokens = read_record(Tokens, folders.tokens) if folders.tokens.is_file() else None
+    ledger, data_plan = read_ledger(folders.ledger), folders.plan / _DATA_PLAN
     runs: dict[str, list[Run]] = {}
     for variant in settings.variants:
         if variant.name in selected.evaluated:
-            found = (_read_run(settings, variant, seed, folders, tokens) for seed in selected.seeds)
+            found = (
+                _read_run(settings, variant, seed, folders, tokens)
+                or ledger.run(variant.name, seed, _plan(settings, variant, seed, folders))
+                for seed in selected.seeds
+            )
             runs[variant.name] = [run for run in found if run is not None]
     names = [*selected.nulls, *(f"uniform_{name}" for name in selected.mirrored_tokenizers)]
     heldout = settings.profile.tasks["heldout"]
     paths = {name: folders.results / "null" / f"{name}.json" for name in names}
-    read = {name: _read_null(path, heldout, tokens) for name, path in paths.items()}
-    nulls = {name: tasks for name, tasks in read.items() if tasks is not None}
-    return Inputs(settings, tokens, runs, nulls)
+    nulls = {}
+    for name, path in paths.items():
+        tasks = _read_null(path, heldout, tokens)
+        if tasks is None:
+            tasks = ledger.null(name, data_plan)
+        if tasks is not None:
+            nulls[name] = tasks
+    corpus = _corpus(tokens, ledger.corpus(data_plan))
+    data_fingerprint = sha256_file(data_plan) if data_plan.is_file() else None
+    return Inputs(settings, corpus, runs, nulls, data_fingerprint)
 
 
 def require_same_items(runs: Sequence[Run], task: str) -> None:
@@ -156,6 +134,20 @@ def require_same_items(runs: Sequence[Run], task: str) -> None:
             )
 
 
+def _corpus(tokens: Tokens | None, recorded: tuple[str, bool] | None) -> Corpus | None:
+    if tokens is not None:
+        words = sum(split.words for split in tokens.splits.values())
+        size = f", {words:,} words, vocabulary {tokens.vocab_size:,}"
+        return Corpus(tokens.source, tokens.stand_in, size)
+    return Corpus(*recorded) if recorded else None
+
+
+def _plan(settings: Settings, variant: Variant, seed: int, folders: Folders) -> Path:
+    """The recipe of a run: of a reloaded model that of the one reloaded."""
+    trained = settings.reference if variant.reloaded else variant.name
+    return folders.plan / f"{trained}-{seed}.yaml"
+
+
 def _read_run(
     settings: Settings, variant: Variant, seed: int, folders: Folders, tokens: Tokens | None
 ) -> Run | None:
@@ -165,7 +157,8 @@ def _read_run(
     metrics = folders.results / "train" / f"{trained}.json"
     if not (evaluated.is_file() and metrics.is_file()):
         return None
-    plan, items = folders.plan / f"{trained}.yaml", folders.results / "items" / f"{name}.jsonl"
+    plan = _plan(settings, variant, seed, folders)
+    items = folders.results / "items" / f"{name}.jsonl"
     for path in (plan, items):
         if not path.is_file():
             _log.warning("%s counts as not run, for there is no %s: run its stages", name, path)
@@ -188,13 +181,17 @@ def _read_run(
     return Run(
         variant=variant.name,
         seed=seed,
-        train=train,
+        sizes=Sizes(
+            parameters=None if variant.reloaded else train.parameters,
+            components={} if variant.reloaded else train.parameters_by_component,
+            tokens_seen=train.tokens_seen,
+            words_seen=train.words_seen,
+        ),
         tasks=_read_tasks(results.tasks, evaluated),
         model_fingerprint=results.model.fingerprint,
         config_fingerprint=sha256_file(plan),
-        provenance=_read_provenance(model),
+        origin=Origin.of(_read_provenance(model)),
         items_file=items,
-        reloaded=variant.reloaded,
         checkpoints={
             checkpoint: _read_tasks(read_record(_Results, path).tasks, path)
             for checkpoint in ([] if variant.reloaded else train.word_checkpoints)

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from pipeline.paper.inputs import Inputs, Run
+from pipeline.paper.inputs import Inputs
+from pipeline.paper.run import Run
 from pipeline.paper.settings import TableName, Variant
 from pipeline.report.tables import RowKind
 

@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.paper.cells import COMPONENTS, NOT_AVAILABLE
-from pipeline.paper.inputs import Inputs, Run, Scores
+from pipeline.paper.inputs import Inputs
+from pipeline.paper.ledger import CHOICE_FIGURES, TEXT_FIGURE
+from pipeline.paper.run import Run, Scores
 from pipeline.report.numbers import rounded
-from pipeline.report.records import GroupScores, TextScores
+from pipeline.report.records import ChoiceFigures, TextScores
 from pipeline.report.tables import Row, Table
 
 _SHOWN = 12
 _DIGITS = 6
-_FIGURES = ("accuracy", "accuracy_first_wins", "accuracy_ties_wrong", "tie_rate", "bits_per_byte")
+_FIGURES = (*CHOICE_FIGURES, TEXT_FIGURE)
 _HEAD = (
     "variant", "seed", "commit", "dirty", "config_fingerprint", "model_fingerprint", "corpus",
     "stand_in", "machine", "parameters", *(f"parameters.{name}" for name in COMPONENTS),
@@ -32,6 +34,7 @@ def runs_table(inputs: Inputs) -> Table:
                 run.config_fingerprint[:_SHOWN],
                 run.model_fingerprint[:_SHOWN],
                 machine(run),
+                "ledger" if run.items_file is None else "here",
             )
         )
         for runs in inputs.runs.values()
@@ -39,39 +42,35 @@ def runs_table(inputs: Inputs) -> Table:
     ]
     return Table(
         "Runs",
-        ("Variant", "Seed", "Commit", "Configuration", "Model", "Machine"),
+        ("Variant", "Seed", "Commit", "Configuration", "Model", "Machine", "Files"),
         tuple(rows),
-        frozenset(range(6)),
+        frozenset(range(7)),
         (
             "Configuration: SHA-256 of paper/plan/<variant>-<seed>.yaml; model: SHA-256 of its "
             "configuration and weights; a + after the commit: tracked files differed from it, if "
             "only the lock file of the pipeline that was running. Commit and machine come from the "
-            "record that training leaves; a run restored from a cache has none.",
+            "record that training leaves; a run restored from a cache has none. Files: ledger "
+            "where they are not here, and the figures come from paper/ledger.csv.",
         ),
     )
 
 
 def commit(run: Run) -> str:
     """The commit that a run was trained at, + if the working tree differed."""
-    record = run.provenance
-    if not record.get("commit"):
+    if run.origin.commit is None:
         return NOT_AVAILABLE
-    return f"{str(record['commit'])[:_SHOWN]}{'+' if record.get('dirty') else ''}"
+    return f"{run.origin.commit[:_SHOWN]}{'+' if run.origin.dirty else ''}"
 
 
 def machine(run: Run) -> str:
     """Processor and threads, or the GPU."""
-    described = run.provenance.get("machine")
-    if not described:
-        return NOT_AVAILABLE
-    if gpu := described.get("gpu"):
-        return str(gpu)
-    return f"{described.get('processor')}, {described.get('threads')} threads"
+    return run.origin.machine or NOT_AVAILABLE
 
 
 def runs_csv(inputs: Inputs) -> str:
     """A row a run with every figure, unrounded, then a row a scorer that knows nothing, whose
-    label stands for the variant; a missing or absent figure is an empty cell.
+    label stands for the variant and whose configuration is that of the data; a missing or absent
+    figure is an empty cell. A later report takes it as its ledger.
     """
     tasks = list(inputs.settings.profile.tasks.values())
     runs = [run for found in inputs.runs.values() for run in found]
@@ -84,7 +83,8 @@ def runs_csv(inputs: Inputs) -> str:
     for run in runs:
         writer.writerow({**_head(inputs, run), **_figures(run.tasks, tasks), **_curve(inputs, run)})
     for name, scores in inputs.nulls.items():
-        writer.writerow({"variant": name, **_corpus(inputs), **_figures(scores, tasks)})
+        known = {"variant": name, "config_fingerprint": inputs.data_fingerprint}
+        writer.writerow({**known, **_corpus(inputs), **_figures(scores, tasks)})
     return target.getvalue()
 
 
@@ -97,8 +97,8 @@ def means_by_variant(inputs: Inputs) -> dict[str, Any]:
             continue
         figures = [_figures(run.tasks, list(run.tasks)) for run in runs]
         described[name] = {
-            "parameters": runs[0].parameters,
-            "tokens_seen": runs[0].train.tokens_seen,
+            "parameters": runs[0].sizes.parameters,
+            "tokens_seen": runs[0].sizes.tokens_seen,
             "seeds": [run.seed for run in runs],
             "commits": sorted({commit(run) for run in runs}),
             "machines": sorted({machine(run) for run in runs}),
@@ -119,25 +119,25 @@ def _head(inputs: Inputs, run: Run) -> dict[str, Any]:
     return {
         "variant": run.variant,
         "seed": run.seed,
-        "commit": run.provenance.get("commit"),
-        "dirty": run.provenance.get("dirty"),
+        "commit": run.origin.commit,
+        "dirty": run.origin.dirty,
         "config_fingerprint": run.config_fingerprint,
         "model_fingerprint": run.model_fingerprint,
         **_corpus(inputs),
-        "machine": machine(run),
-        "parameters": run.parameters,
-        **{f"parameters.{name}": run.components.get(name) for name in COMPONENTS},
-        "tokens_seen": run.train.tokens_seen,
-        "words_seen": run.train.words_seen,
-        "tokens_per_second": run.provenance.get("tokens_per_second"),
+        "machine": run.origin.machine,
+        "parameters": run.sizes.parameters,
+        **{f"parameters.{name}": run.sizes.components.get(name) for name in COMPONENTS},
+        "tokens_seen": run.sizes.tokens_seen,
+        "words_seen": run.sizes.words_seen,
+        "tokens_per_second": run.origin.tokens_per_second,
     }
 
 
 def _corpus(inputs: Inputs) -> dict[str, Any]:
-    tokens = inputs.tokens
+    corpus = inputs.corpus
     return {
-        "corpus": tokens.source if tokens else None,
-        "stand_in": tokens.stand_in if tokens else None,
+        "corpus": corpus.source if corpus else None,
+        "stand_in": corpus.stand_in if corpus else None,
     }
 
 
@@ -145,7 +145,7 @@ def _figures(scores: Mapping[str, Scores], tasks: Sequence[str]) -> dict[str, fl
     return {
         f"{task}.{figure}": getattr(found, figure)
         for task in tasks
-        if isinstance(found := scores.get(task), GroupScores | TextScores)
+        if isinstance(found := scores.get(task), ChoiceFigures | TextScores)
         for figure in _FIGURES
         if hasattr(found, figure)
     }

@@ -70,14 +70,19 @@ class Missing(Record):
     reason: str = Field(min_length=1)
 
 
-class Scores(Record):
-    """Forced choices: fractions of `n` items; `accuracy` gives a tie half a point."""
+class ChoiceFigures(Record):
+    """Forced choices: fractions of the items; `accuracy` gives a tie half a point."""
 
-    n: Annotated[int, Field(gt=0)]
     accuracy: Fraction
     accuracy_first_wins: Fraction
     accuracy_ties_wrong: Fraction
     tie_rate: Fraction
+
+
+class Scores(ChoiceFigures):
+    """The same with what they are of: `n` items."""
+
+    n: Annotated[int, Field(gt=0)]
     nonfinite: Count = 0
     truncated: Count = 0
     ci95: Interval | None = None

@@ -18,6 +18,7 @@ ELSEWHERE = {
     "make demo": (".github/workflows/release.yml", "make demo"),
     "make test": (".github/workflows/tests.yml", "make test"),
     "make paper": (".github/workflows/paper.yml", "make paper PROFILE=smoke"),
+    "make tables": (".github/workflows/paper.yml", "make tables"),
     "make docs": (".github/workflows/docs.yml", "make docs"),
     # images-check builds the CPU images, images-cuda-check the one for CUDA.
     "make images": (".github/workflows/release.yml", "make images-cuda-check"),

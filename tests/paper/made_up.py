@@ -98,8 +98,15 @@ def settings(values: dict[str, Any] | None = None) -> Settings:
 
 def write_runs(root: Path, stand_in: bool = True) -> Folders:
     """Write every file of the selected runs below `root`."""
-    folders = Folders(root / "results", root / "models", root / "plan", root / "tokens.json")
+    folders = Folders(
+        results=root / "results",
+        models=root / "models",
+        plan=root / "plan",
+        tokens=root / "tokens.json",
+        ledger=root / "ledger.csv",
+    )
     _write(folders.tokens, _tokens(stand_in))
+    _write(folders.plan / "data.yaml", {"data": {"source": CORPUS[stand_in]}})
     for seed in (1, 2):
         for variant in RIGHT:
             name = f"{variant}-{seed}"

@@ -27,6 +27,7 @@ from pipeline.paper.cells import (
 )
 from pipeline.paper.inputs import Inputs
 from pipeline.paper.rows import label_of, labelled, row_kind
+from pipeline.paper.run import Origin
 from tests.paper.made_up import inputs
 
 
@@ -77,7 +78,7 @@ def test_a_figure_needs_every_seed(made: Inputs) -> None:
 def test_the_speed_is_the_mean_of_the_records_at_hand(made: Inputs) -> None:
     first, second = made.runs["ours"]
     assert speed_cell([first, second]) == "1,500"
-    unknown = replace(first, provenance={})
+    unknown = replace(first, origin=Origin())
     assert speed_cell([unknown, second]) == "2,000"
     assert speed_cell([unknown, unknown]) == "not available"
 
@@ -125,6 +126,7 @@ def test_the_size_is_that_of_the_model_that_was_trained(made: Inputs) -> None:
 def test_items_of_other_runs_are_not_paired(made: Inputs) -> None:
     (first, _), (one, _) = made.runs["ours"], made.runs["peer"]
     path = one.items_file
+    assert path is not None
     path.write_text(path.read_text().replace("passive_1_3", "passive_1_30"))
     with pytest.raises(SllamaError, match=r"peer-1\.jsonl: its items of .* not those of .*ours-1"):
         item_difference(made, [first], [one])

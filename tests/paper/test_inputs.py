@@ -100,5 +100,5 @@ def test_scores_without_their_tokenizer_are_named(tmp_path: Path) -> None:
 def test_what_is_known_of_a_reloaded_model_is_not_its_size(tmp_path: Path) -> None:
     made = inputs(tmp_path).runs
     reloaded, own = made["damaged"][0], made["ours"][0]
-    assert (reloaded.parameters, reloaded.components) == (None, {})
-    assert (own.parameters, own.components["head"]) == (1000, 300)
+    assert (reloaded.sizes.parameters, reloaded.sizes.components) == (None, {})
+    assert (own.sizes.parameters, own.sizes.components["head"]) == (1000, 300)

@@ -29,7 +29,7 @@ def test_after_a_change_of_profile_old_results_are_no_rows(
     folders = write_runs(tmp_path)
     values = settings_values()
     values["selected"] = settings(values).select("large").model_dump()
-    for path in folders.plan.iterdir():
+    for path in folders.plan.glob("*-*.yaml"):
         change(path, lambda plan: plan["train"].update(steps=9000))
     made = read_inputs(settings(values), folders)
     assert counted(made) == []

@@ -101,7 +101,9 @@ def test_plan_and_report(
     run(paper_plan, out=tmp_path / "planned")
     assert (tmp_path / "planned" / "ours-1.yaml").is_file()
     made = write_runs(tmp_path)
-    folders = {name: getattr(made, name) for name in ("results", "models", "plan", "tokens")}
+    folders = {
+        name: getattr(made, name) for name in ("results", "models", "plan", "tokens", "ledger")
+    }
     run(
         paper_report,
         **folders,

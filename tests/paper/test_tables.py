@@ -133,7 +133,7 @@ def test_a_seed_that_is_not_selected_is_not_read(tmp_path: Path) -> None:
 
 def test_nothing_run_yet_still_gives_tables(tmp_path: Path) -> None:
     folders = write_runs(tmp_path / "elsewhere")
-    nothing = type(folders)(*(tmp_path / "absent" / str(n) for n in range(4)))
+    nothing = type(folders)(*(tmp_path / "absent" / str(n) for n in range(5)))
     made = compose_tables(read_inputs(settings(), nothing))
     cells = row(made["headline"], "SLlama & co_1")
     assert cells["Parameters"] == "not run"

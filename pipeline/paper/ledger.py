@@ -1,0 +1,134 @@
+"""The ledger: figures of runs whose files are not here, as a table's runs.csv keeps them.
+
+Trained models and their scores are large, and stay where they were made; their figures are in git.
+A run counts from the ledger if its recipe is, to the byte, the one of the plan.
+"""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipeline.errors import SllamaError
+from pipeline.io import read_text, sha256_file
+from pipeline.paper.run import Origin, Run, Scores, Sizes
+from pipeline.report.records import ChoiceFigures, Count, NonNegative, TextScores
+
+CHOICE_FIGURES = ("accuracy", "accuracy_first_wins", "accuracy_ties_wrong", "tie_rate")
+TEXT_FIGURE = "bits_per_byte"
+_PARAMETERS = "parameters."
+
+
+class Row(BaseModel):
+    """A line of runs.csv, its empty cells left out; the figures are in `model_extra`.
+
+    A scorer that knows nothing has no seed: `config_fingerprint` is then that of the data's recipe.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True, protected_namespaces=())
+
+    variant: str
+    config_fingerprint: str
+    corpus: str
+    stand_in: bool
+    seed: Count | None = None
+    model_fingerprint: str = ""
+    commit: str | None = None
+    dirty: bool | None = None
+    machine: str | None = None
+    tokens_per_second: Count | NonNegative | None = None
+    parameters: Count | None = None
+    tokens_seen: Count = 0
+    words_seen: Count = 0
+
+    def components(self) -> dict[str, int]:
+        """Parameters by component."""
+        return {
+            key.removeprefix(_PARAMETERS): int(value)
+            for key, value in (self.model_extra or {}).items()
+            if key.startswith(_PARAMETERS)
+        }
+
+    def scores(self) -> dict[str, Scores]:
+        """The scores by task, as far as all figures of the task are there."""
+        tasks: dict[str, dict[str, float]] = {}
+        for key, value in (self.model_extra or {}).items():
+            task, _, figure = key.rpartition(".")
+            if "." not in task and figure in (*CHOICE_FIGURES, TEXT_FIGURE):
+                tasks.setdefault(task, {})[figure] = float(value)
+        return {task: _scores(figures) for task, figures in tasks.items()}
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The rows by variant and seed."""
+
+    rows: Mapping[tuple[str, int | None], Row] = field(default_factory=dict)
+
+    def run(self, variant: str, seed: int, plan: Path) -> Run | None:
+        """The run of that recipe, if it is on record."""
+        row = self._row(variant, seed, plan)
+        if row is None:
+            return None
+        return Run(
+            variant=variant,
+            seed=seed,
+            sizes=Sizes(row.parameters, row.components(), row.tokens_seen, row.words_seen),
+            tasks=row.scores(),
+            model_fingerprint=row.model_fingerprint,
+            config_fingerprint=row.config_fingerprint,
+            origin=Origin(row.commit, row.dirty, row.machine, row.tokens_per_second),
+        )
+
+    def null(self, scorer: str, data_plan: Path) -> dict[str, Scores] | None:
+        """The scores of a scorer that knows nothing, if they are on record for that data."""
+        row = self._row(scorer, None, data_plan)
+        return None if row is None else row.scores()
+
+    def corpus(self, data_plan: Path) -> tuple[str, bool] | None:
+        """Name of the corpus and whether it is a stand-in, if that data is on record."""
+        if not data_plan.is_file():
+            return None
+        fingerprint = sha256_file(data_plan)
+        known = (row for row in self.rows.values() if row.config_fingerprint == fingerprint)
+        return next(((row.corpus, row.stand_in) for row in known), None)
+
+    def _row(self, variant: str, seed: int | None, plan: Path) -> Row | None:
+        row = self.rows.get((variant, seed))
+        if row is None or not plan.is_file() or row.config_fingerprint != sha256_file(plan):
+            return None
+        return row
+
+
+def read_ledger(path: Path) -> Ledger:
+    """Read a ledger; one that is absent is empty. SllamaError names the line that is malformed."""
+    if not path.is_file():
+        return Ledger()
+    rows = {}
+    lines = csv.DictReader(read_text(path).splitlines())
+    for number, cells in enumerate(lines, start=2):
+        row = _row(cells, f"{path}: line {number}")
+        if (row.variant, row.seed) in rows:
+            raise SllamaError(f"{path}: line {number}: {row.variant}-{row.seed} a second time")
+        rows[row.variant, row.seed] = row
+    return Ledger(rows)
+
+
+def _row(cells: dict[str | Any, Any], origin: str) -> Row:
+    try:
+        row = Row.model_validate({key: value for key, value in cells.items() if value != ""})
+        row.components(), row.scores()
+    except (ValidationError, ValueError, TypeError, AttributeError) as error:
+        first = error.errors()[0] if isinstance(error, ValidationError) else None
+        reason = f"{first['loc'][0]}: {first['msg']}" if first else str(error)
+        raise SllamaError(f"{origin}: {reason}; take the file from git again") from error
+    return row
+
+
+def _scores(figures: dict[str, float]) -> Scores:
+    if TEXT_FIGURE in figures:
+        return TextScores(bits_per_byte=figures[TEXT_FIGURE], perplexity=None)
+    return ChoiceFigures(**figures)

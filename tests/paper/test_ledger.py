@@ -1,0 +1,154 @@
+"""Runs that are only on record: their figures count, if their recipe is the plan's."""
+
+import csv
+import io
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import SllamaError
+from pipeline.paper.build import compose_tables
+from pipeline.paper.curves import curve_tables
+from pipeline.paper.figures import draw_figures
+from pipeline.paper.inputs import Corpus, Folders, Inputs, read_inputs
+from pipeline.paper.ledger import read_ledger
+from pipeline.paper.trace import means_by_variant, runs_csv
+from pipeline.report.tables import Table
+from tests.paper.made_up import settings, write_runs
+
+
+def recorded(root: Path) -> Folders:
+    """The made-up runs in a ledger, and nothing but their plans beside it."""
+    folders = write_runs(root)
+    folders.ledger.write_text(runs_csv(read_inputs(settings(), folders)))
+    shutil.rmtree(folders.results)
+    shutil.rmtree(folders.models)
+    folders.tokens.unlink()
+    return folders
+
+
+def lines(text: str) -> list[dict[str, str]]:
+    """The rows without the curves, which a ledger's runs do not have."""
+    return [
+        {key: value for key, value in row.items() if not key.startswith("chck_")}
+        for row in csv.DictReader(io.StringIO(text))
+    ]
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Folders:
+    return recorded(tmp_path)
+
+
+def read(folders: Folders) -> Inputs:
+    return read_inputs(settings(), folders)
+
+
+def row(table: Table, label: str) -> tuple[str, ...]:
+    return next(row.cells for row in table.rows if row.cells[0] == label)
+
+
+def test_a_ledger_gives_back_what_it_was_made_of(folders: Folders) -> None:
+    assert lines(runs_csv(read(folders))) == lines(folders.ledger.read_text())
+
+
+def test_tables_are_those_of_the_runs_but_for_their_items(tmp_path: Path) -> None:
+    own = compose_tables(read_inputs(settings(), write_runs(tmp_path / "own")))
+    made = compose_tables(read(recorded(tmp_path / "recorded")))
+    columns = [name for name in own["headline"].columns if name != "EWoK %"]  # data missing
+    headlines = [
+        dict(zip(table.columns, row(table, "Llama"), strict=True))
+        for table in (made["headline"], own["headline"])
+    ]
+    assert [headlines[0][name] for name in columns] == [headlines[1][name] for name in columns]
+    names = dict(zip(own["parts"].columns, row(own["parts"], "Llama"), strict=True))
+    found = dict(zip(made["parts"].columns, row(made["parts"], "Llama"), strict=True))
+    assert names.pop("95% interval, items") != found.pop("95% interval, items") == "–"
+    assert names == found
+    assert found["95% interval, seeds (t)"] != "–"
+    items, *seeds = row(made["significance"], "Llama")[1:4], *row(made["significance"], "Llama")[4:]
+    assert items == ("–",) * 3
+    assert tuple(seeds) == row(own["significance"], "Llama")[4:]
+
+
+def test_a_scorer_that_knows_nothing_is_on_record_too(folders: Folders) -> None:
+    made = read(folders)
+    assert {"uniform", "uniform_llama"} == made.nulls.keys()
+    assert row(compose_tables(made)["audit"], "tie rule alone: uniform scorer")[2] == "+41.94"
+
+
+def test_the_corpus_is_named_without_its_size(folders: Folders) -> None:
+    made = read(folders)
+    assert made.corpus == Corpus("babylm-standin", True)
+    assert "(STAND-IN CORPUS)" in compose_tables(made)["parts"].caption
+    assert means_by_variant(made)["corpus"] == "babylm-standin"
+
+
+def test_a_run_is_said_to_be_in_the_ledger(folders: Folders) -> None:
+    assert {row.cells[6] for row in compose_tables(read(folders))["provenance"].rows} == {"ledger"}
+    here = folders.ledger.parent / "here"
+    own = read_inputs(settings(), write_runs(here))
+    assert {row.cells[6] for row in compose_tables(own)["provenance"].rows} == {"here"}
+
+
+def test_a_recipe_that_changed_is_not_the_one_on_record(folders: Folders) -> None:
+    (folders.plan / "peer-1.yaml").write_text("{}")
+    (folders.plan / "data.yaml").write_text("{}")
+    made = read(folders)
+    assert [run.seed for run in made.runs["peer"]] == [2]
+    assert (made.nulls, made.corpus) == ({}, None)
+    assert "nothing has been trained yet" not in compose_tables(made)["parts"].caption
+
+
+def test_a_reloaded_model_goes_with_the_recipe_that_it_was_reloaded_from(folders: Folders) -> None:
+    assert [run.seed for run in read(folders).runs["damaged"]] == [1, 2]
+    (folders.plan / "ours-2.yaml").write_text("{}")
+    made = read(folders)
+    assert [run.seed for run in made.runs["damaged"]] == [1]
+    assert made.runs["damaged"][0].sizes.parameters is None
+
+
+def test_what_is_here_goes_before_what_is_on_record(tmp_path: Path) -> None:
+    folders = write_runs(tmp_path)
+    text = runs_csv(read_inputs(settings(), folders))
+    folders.ledger.write_text(text.replace(",0.8,", ",0.1,"))
+    assert runs_csv(read_inputs(settings(), folders)) == text
+    (folders.results / "evaluate" / "ours-1.json").unlink()
+    first, second = read_inputs(settings(), folders).runs["ours"]
+    assert (first.items_file, second.items_file is None) == (None, False)
+    scores = first.choice("blimp_filtered")
+    assert scores is not None
+    assert scores.accuracy == 0.1
+
+
+def test_a_curve_of_a_recorded_run_has_its_end_and_no_phenomena(folders: Folders) -> None:
+    made = read(folders)
+    (table,) = curve_tables(made)
+    assert table.columns == ("Measure", "end")
+    assert [row.cells[0] for row in table.rows] == ["bits per byte", "blimp_filtered %"]
+    assert draw_figures(made).keys() >= {"headline", "sizes"}
+
+
+def test_without_a_ledger_nothing_is_on_record(folders: Folders) -> None:
+    folders.ledger.unlink()
+    made = read(folders)
+    assert (made.corpus, made.nulls) == (None, {})
+    assert not any(made.runs.values())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("ours,1,", "ours,first,", "line 2: seed: Input should be a valid integer"),
+        ("ours,2,", "ours,1,", "line 3: ours-1 a second time"),
+        (",0.8,", ",much,", "line 2: could not convert string to float"),
+        (",0.8,", ",8,", "line 2: accuracy: Input should be less than or equal to 1"),
+        (",0.8,", ",,", "line 2: accuracy: Field required"),
+        ("ours,1,", "ours,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,", "line 2: "),
+    ],
+)
+def test_a_malformed_ledger_is_named(folders: Folders, old: str, new: str, complaint: str) -> None:
+    folders.ledger.write_text(folders.ledger.read_text().replace(old, new, 1))
+    with pytest.raises(SllamaError, match=rf"ledger\.csv: {complaint}"):
+        read_ledger(folders.ledger)
