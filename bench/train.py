@@ -100,21 +100,20 @@ def _report_whole_run(params: Params, released_seconds_per_sequence: float) -> N
     """Print the times of the whole recipe, and the ratio of the loops."""
     config = params.train
     released = released_seconds_per_sequence * config.batch_size * config.steps
-    times = time_whole_run(params)
-    warm = times["warm"]
     print(
         f"whole released recipe, {config.steps:,} steps of {config.batch_size} x "
-        f"{config.sequence_length} tokens, {warm.precision}, "
-        f"{'compiled' if warm.compiled else 'eager'}, {torch.cuda.get_device_name()}"
+        f"{config.sequence_length} tokens, {torch.cuda.get_device_name()}"
     )
-    for cache, measured in times.items():
-        print(
-            f"{cache} compiler cache: loop {measured.loop:.1f} s (held-out losses and checkpoints "
-            f"included), end to end {measured.total:.1f} s"
-        )
     print(f"released loop: {released:.1f} s (steps as timed above, without its own evaluations)")
-    print(f"end to end against the released loop: {released / warm.total:.1f}x")
-    print(f"{released / warm.loop:.1f}x")
+    for cache, measured in time_whole_run(params):
+        print(
+            f"{cache} compiler cache, {measured.precision}, "
+            f"{'compiled' if measured.compiled else 'eager'}: loop {measured.loop:.1f} s (held-out "
+            f"losses and checkpoints included), end to end {measured.total:.1f} s",
+            flush=True,
+        )
+    print(f"end to end against the released loop: {released / measured.total:.1f}x")
+    print(f"{released / measured.loop:.1f}x")
 
 
 def _interleaved(steps: dict[str, Step], count: int) -> dict[str, list[float]]:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -64,12 +65,13 @@ def made_up_split(tokens: int, seed: int = 0) -> TokenSplit:
     )
 
 
-def time_whole_run(params: Params) -> dict[str, Times]:
+def time_whole_run(params: Params) -> Iterator[tuple[str, Times]]:
     """Run the train stage in a process of its own, twice: `cold` with nothing compiled, `warm`."""
     with TemporaryDirectory(prefix="bench-train-") as name:
         folder = Path(name)
         _write_inputs(params, folder)
-        return {cache: _timed(folder) for cache in ("cold", "warm")}
+        for cache in ("cold", "warm"):
+            yield cache, _timed(folder)
 
 
 def _timed(folder: Path) -> Times:
