@@ -67,7 +67,7 @@ def main() -> None:
         f"{options.steps:,} steps of {options.batch_size} x {length} tokens, "
         f"{where}; own: {numerics.precision}, compiled; plain: float32, eager, all logits"
     )
-    _report(list(curves.values()))
+    print("\n".join(report(list(curves.values()))))
 
 
 def _both(params: Params, tokens: Path) -> Pair:
@@ -136,24 +136,27 @@ def _write(path: Path, curves: dict[int, Pair]) -> None:
                 writer.writerow([seed, number, *row])
 
 
-def _report(curves: Sequence[Pair]) -> None:
-    """Print, part by part, what the ways differ by at a seed and what seeds differ by."""
+def report(curves: Sequence[Pair]) -> list[str]:
+    """Return, part by part, what the ways differ by at a seed and what seeds differ by."""
     plain = _parts([curve.losses for curve, _ in curves])
     own = _parts([curve.losses for _, curve in curves])
-    print(f"{'tenth':>5}{'plain':>9}{'own - plain, mean':>19}{'largest':>9}{'seeds differ by':>17}")
+    lines = [
+        f"{'tenth':>5}{'plain':>9}{'own - plain, mean':>19}{'largest':>9}{'seeds differ by':>17}"
+    ]
     for part in range(PARTS):
         differences = own[part] - plain[part]
         largest = float(differences[np.abs(differences).argmax()])
-        print(
+        lines.append(
             f"{part + 1:5}{plain[part].mean():9.4f}{differences.mean():+19.4f}{largest:+9.4f}"
             f"{_range(plain[part]):17.4f}"
         )
     held = [(a.held_out, b.held_out) for a, b in curves]
     changes = [b - a for a, b in held]
-    print(
+    lines.append(
         f"held out: own - plain {statistics.mean(changes):+.4f} in the mean, "
         f"{max(changes, key=abs):+.4f} at most; seeds differ by {_range([a for a, _ in held]):.4f}"
     )
+    return lines
 
 
 def _parts(losses: Sequence[Sequence[float]]) -> list[np.ndarray]:
