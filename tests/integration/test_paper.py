@@ -83,8 +83,8 @@ def test_each_run_can_be_traced(checkout: Checkout) -> None:
 def test_the_lock_and_the_figures_are_in_git_and_nothing_else(checkout: Checkout) -> None:
     tracked = checkout.run("git", "ls-files", "paper").split()
     assert sorted(Path(name).name for name in tracked) == [
-        ".dvcignore", ".gitignore", "dvc.lock", "dvc.yaml", "glue.json", "metrics.json",
-        "params.yaml", "runs.csv",
+        ".dvcignore", ".gitignore", "dvc.lock", "dvc.yaml", "glue.json", "ledger.csv",
+        "metrics.json", "params.yaml", "runs.csv",
     ]  # fmt: skip
     assert checkout.run("git", "status", "--porcelain") == ""
 
