@@ -30,7 +30,8 @@ def run_in_apptainer(tag: str, scratch: Path, native: Checkout) -> None:
     contained.run("dvc", "repro")
     require_same_outputs(native, contained, "apptainer")
     print("dvc.lock is the same, byte by byte, native and in apptainer", flush=True)
-    check_interrupts(contained, lambda: _inside(images), {signal.SIGINT: 1, signal.SIGTERM: 2})
+    stopping = {signal.SIGINT: 1, signal.SIGTERM: 2, signal.SIGKILL: 1}
+    check_interrupts(contained, lambda: _inside(images), stopping)
 
 
 def _inside(images: Path) -> str:

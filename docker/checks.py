@@ -140,16 +140,19 @@ def _check_unmounted(docker: str, tag: str) -> None:
 
 
 def _check_mounted(docker: str, tag: str, scratch: Path) -> None:
-    user = _OTHER_USER if os.geteuid() == 0 else os.getuid()
+    owner, group = os.getuid(), os.getgid()
     folder = scratch / "workspace"
     folder.mkdir()
-    os.chown(folder, user, user if os.geteuid() == 0 else -1)
     scratch.chmod(0o755)
-    command = [docker, "run", "--rm", f"--user={user}:{user}", f"--volume={folder}:/workspace"]
+    if owner == 0:  # to whom files would belong by chance
+        owner = group = _OTHER_USER
+        os.chown(folder, owner, group)
+    user = _caller(docker, owner, group)
+    command = [docker, "run", "--rm", f"--user={user}", f"--volume={folder}:/workspace"]
     hardened = ["--read-only", "--tmpfs=/tmp:exec,mode=1777", "--cap-drop=ALL"]
     output([*command, *hardened, f"sllama-train:{tag}", "--recipe", "smoke"])
     owners = {path.stat().st_uid for path in folder.rglob("*")}
-    require(owners == {user}, f"files belong to {owners}, the caller is {user}")
+    require(owners == {owner}, f"files belong to {owners}, the caller is {owner}")
     refused = subprocess.run(
         [docker, "run", "--rm", "--user=4321:4321", f"--volume={folder}:/workspace",
          f"sllama-train:{tag}"], capture_output=True, text=True
@@ -175,7 +178,7 @@ def _check_compose(docker: str, tag: str, scratch: Path, native: Checkout) -> No
         return
     checkout = Checkout(scratch / "compose", "native", tag)
     commit = checkout.run("git", "rev-parse", "HEAD").strip()
-    checkout.environment |= {"TAG": tag, "RUN_AS": f"{os.getuid()}:{os.getgid()}"}
+    checkout.environment |= {"TAG": tag, "RUN_AS": _caller(docker, os.getuid(), os.getgid())}
     checkout.environment |= {"SLLAMA_COMMIT": commit, "SLLAMA_DIRTY": "false"}
     # A name of its own, so that _containers does not count these.
     command = [*compose, "--file", "docker/compose.yaml", "--project-name", "checked"]
@@ -211,6 +214,12 @@ def _check_contents(docker: str, tag: str) -> None:
     for image in ("sllama-data", "sllama-eval", "sllama-train"):
         said = output([docker, "inspect", f"--format={label}", f"{image}:{tag}"]).split()
         require(len(said[0].split("-")[0]) == 40 and said[1] == "1000:1000", f"{image}: {said}")
+
+
+def _caller(docker: str, user: int, group: int) -> str:
+    """Return what `docker run --user` has to be given for files that belong to `user` here."""
+    rootless = "rootless" in output([docker, "info", "--format={{.SecurityOptions}}"])
+    return "0:0" if rootless else f"{user}:{group}"
 
 
 def _containers(docker: str) -> str:

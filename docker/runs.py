@@ -18,6 +18,7 @@ from pipeline.signals import run_forwarding_signals
 
 _NEEDS_TOKENS = "heldout"
 _UNKNOWN_COMMIT = "unknown"
+_ON_ROOTLESS = "on a rootless engine with --user 0:0"
 _IGNORED_IN_FRESH = {"lost+found"}
 
 
@@ -40,7 +41,7 @@ def require_writable(workspace: Path) -> None:
     if not os.access(workspace, os.W_OK | os.X_OK):
         raise SllamaError(
             f"{workspace} is not writable for user {os.getuid()}: "
-            "docker run --user $(id -u):$(id -g) ..."
+            f"docker run --user $(id -u):$(id -g) ... ({_ON_ROOTLESS})"
         )
 
 
@@ -65,7 +66,7 @@ def train(recipe: str | None, workspace: Path) -> int:
         if not os.path.ismount(workspace):
             print(
                 "it goes with this container; to keep it, mount a folder (empty, or a checkout): "
-                "docker run --user $(id -u):$(id -g) -v $PWD:/workspace ...; "
+                f"docker run --user $(id -u):$(id -g) -v $PWD:/workspace ... ({_ON_ROOTLESS}); "
                 f"or now: docker cp {os.uname().nodename}:{workspace}/models/sllama ."
             )
     return code

@@ -87,7 +87,12 @@ def run_in_container(runtime: str, stage: str, command: list[str]) -> int:
     if runtime == "apptainer":
         image = _sif(image_of(stage))
         wrapped, environment = apptainer_command(image, around, command)
-        return run_forwarding_signals(wrapped, environment={**os.environ, **environment})
+        # apptainer does not end with its parent, whatever the kernel is asked; the process between
+        # does, and tells it.
+        return run_forwarding_signals(
+            [sys.executable, "-m", "pipeline.signals", *wrapped],
+            environment={**os.environ, **environment},
+        )
     return _run_docker(stage, around, command)
 
 

@@ -1,4 +1,7 @@
-"""A child process that hears what its parent is told, and does not outlive it."""
+"""A child process that hears what its parent is told, and does not outlive it.
+
+`python3 -m pipeline.signals COMMAND ...` is such a parent, for a command that hears of no other.
+"""
 
 import ctypes
 import signal
@@ -63,3 +66,7 @@ def run_forwarding_signals(
         for number, handler in before.items():
             signal.signal(number, handler)
     return 128 - code if code < 0 else code
+
+
+if __name__ == "__main__":
+    sys.exit(run_forwarding_signals(sys.argv[1:]))
