@@ -13,7 +13,7 @@ PYTEST_ARGS ?=
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test coverage faults mutants audit check lint docs repro paper tables bench-train bench-eval images images-check images-cuda-check
+.PHONY: help install demo test coverage faults mutants audit check lint docs repro paper record tables bench-train bench-eval images images-check images-cuda-check
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -119,7 +119,11 @@ else
 	@echo "tables: paper/tables/tables.html"
 endif
 
+record: install ## put the runs of paper/runs.csv on record: adds them to paper/ledger.csv
+	@python -m pipeline.paper.record
+
 tables: install ## the paper's tables of the runs on record (paper/ledger.csv), in .tables/: seconds, nothing is trained
+	@git diff --quiet HEAD -- params.yaml recipes paper/params.yaml || echo "note: params.yaml, recipes/ or paper/params.yaml differ from the last commit; runs of another recipe do not count"
 	@python -m stages.paper_plan --out $(TABLES)/plan --quiet
 	@python -m stages.paper_report --plan $(TABLES)/plan --ledger paper/ledger.csv --results paper/results --models paper/models \
 		--tokens paper/data/tokens/tokens.json --out $(TABLES)/tables --metrics $(TABLES)/metrics.json --runs $(TABLES)/runs.csv --quiet

@@ -63,6 +63,7 @@ def fetch_benchmarks(
                 f"{reasons}. Ways out: {MIRROR_VARIABLE}=<folder> (or data.mirror) with a folder "
                 "that holds it, or evaluate.allow_missing: true"
             )
+        workspace.missing.update(missing)
         manifest = {"sources": listed}
         write_json(workspace.files / MANIFEST, manifest)
     for name, reason in missing.items():

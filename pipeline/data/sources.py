@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.data.archive import unpack
@@ -41,6 +41,7 @@ class Workspace:
 
     files: Path
     downloads: Path
+    missing: set[str] = field(default_factory=set)  # sources whose downloads outlive success too
 
 
 @contextmanager
@@ -90,9 +91,11 @@ def _build(partial: Path, out: Path) -> Iterator[Workspace]:
     try:
         yield workspace
         put_in_place(workspace.files, out)
+        for fetched in workspace.downloads.iterdir():
+            if fetched.name not in workspace.missing:
+                shutil.rmtree(fetched)
     finally:
         shutil.rmtree(workspace.files, ignore_errors=True)
-        # What came of a source that is missing all the same waits for the next attempt too.
         if not any(path.is_file() for path in workspace.downloads.rglob("*")):
             shutil.rmtree(partial)
 
@@ -266,7 +269,17 @@ def _fetch_from_network(
             download(_url(source, file), arrived, expected_of(file), source.page)
     for file in files:
         (target / file.name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(downloads / file.name, target / file.name)
+        # What is protected goes where it stays, all else where another source's failure ends it.
+        place = shutil.move if source.protected else _link
+        place(downloads / file.name, target / file.name)
+
+
+def _link(arrived: Path, destination: Path) -> None:
+    destination.unlink(missing_ok=True)
+    try:
+        destination.hardlink_to(arrived)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(arrived, destination)
 
 
 def _whole(file: RemoteFile, arrived: Path) -> bool:

@@ -90,7 +90,7 @@ def _weights(paths: list[tuple[str, ...]]) -> dict[tuple[str, ...], float]:
 def _summary(groups: list[Outcomes], weights: Floats, resampled: Any) -> dict[str, Any]:
     def mean(name: str) -> float:
         means = np.array([getattr(outcomes, name).mean() for outcomes in groups])
-        return float(weights @ means)
+        return _share(weights @ means)
 
     return {
         "n": sum(len(outcomes.credit) for outcomes in groups),
@@ -120,4 +120,9 @@ def _group_interval(accuracies: Floats, weights: Floats, samples: int, seed: int
 
 def _interval(resampled: Any) -> list[float]:
     low, high = np.quantile(resampled, [0.025, 0.975])
-    return [float(low), float(high)]
+    return [_share(low), _share(high)]
+
+
+def _share(value: float) -> float:
+    # A weighted mean of ones may end a rounding above one.
+    return min(1.0, float(value))

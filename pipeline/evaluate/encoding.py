@@ -37,6 +37,9 @@ class Tokenizer(Protocol):
         so it is left out.
         """
 
+    def encode_plain(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the token ids of each text, in which the name of a special token is text."""
+
 
 class FastTokenizer:
     """A Hugging Face tokenizer of the fast kind (with a `tokenizers` backend)."""
@@ -59,6 +62,14 @@ class FastTokenizer:
         encoded = self._backend.encode_batch_fast(list(texts), add_special_tokens=special)
         behind = _tokens_behind(encoded) if special else 0
         return [row.ids[: len(row.ids) - behind] if behind else row.ids for row in encoded]
+
+    def encode_plain(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the token ids of each text, as the encode stage makes them of a document."""
+        before, self._backend.encode_special_tokens = self._backend.encode_special_tokens, True
+        try:
+            return self.encode(texts, special=False)
+        finally:
+            self._backend.encode_special_tokens = before
 
 
 def _tokens_behind(encoded: Sequence[Any]) -> int:
@@ -84,6 +95,10 @@ class SentencePieceTokenizer:
         """Return the token ids of each text, BOS first if `special`."""
         ids: list[list[int]] = self._processor.encode(list(texts), add_bos=special)
         return ids
+
+    def encode_plain(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the token ids of each text; SentencePiece knows no names of special tokens."""
+        return self.encode(texts, special=False)
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
@@ -147,6 +162,11 @@ class OptionEncoder:
             self._last = (asked, _encode_options(self.tokenizer, asked))
         return self._last[1]
 
+    def encode_documents(self, texts: Sequence[str]) -> list[Encoded]:
+        """Return each text, whole and as plain text, after the prefix token."""
+        prefix = self.tokenizer.prefix_token
+        return [Encoded([prefix, *row], 1) for row in self.tokenizer.encode_plain(texts)]
+
 
 def _encode_options(tokenizer: Tokenizer, options: list[Option]) -> list[Encoded]:
     unique = list(dict.fromkeys(options))
@@ -170,10 +190,17 @@ def _encode_bound(tokenizer: Tokenizer, options: list[Option]) -> list[Encoded]:
     # At once: an empty context does not tell how many special tokens stand behind it.
     ids = tokenizer.encode([*contexts, *wholes], special=True)
     lengths = {context: len(row) for context, row in zip(contexts, ids, strict=False)}
-    return [
+    encoded = [
         Encoded(row, max(1, lengths[context]))
         for row, (context, _) in zip(ids[len(contexts) :], options, strict=True)
     ]
+    if unscored := sum(not row.scored for row in encoded):
+        # The sum over no tokens, zero, would win over every continuation.
+        raise SllamaError(
+            f"{unscored} of {len(encoded)} continuations have no token of their own: they are "
+            "empty, or this tokenizer joins them to their context; begin them with a space"
+        )
+    return encoded
 
 
 def _move_spaces(option: Option) -> Option:

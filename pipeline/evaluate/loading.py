@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from pipeline.config import EvaluateConfig
 from pipeline.errors import SllamaError
-from pipeline.evaluate.encoding import FastTokenizer, OptionEncoder, load_tokenizer
+from pipeline.evaluate.encoding import FastTokenizer, OptionEncoder, Tokenizer, load_tokenizer
+from pipeline.evaluate.heldout import heldout_documents
 from pipeline.evaluate.null import BigramScorer, NullScorer, UniformScorer, UnigramScorer
 from pipeline.io import fingerprint_of, model_fingerprint, read_json
 
@@ -79,9 +80,6 @@ def _training_tokens(
         raise SllamaError(
             f"{name} needs the training tokens (--tokens, a folder of the encode stage)"
         )
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
     described = read_json(folder / "tokens.json")
     entries = described.get("vocab_size") if isinstance(described, dict) else None
     if entries != encoder.tokenizer.vocab_size:
@@ -90,15 +88,37 @@ def _training_tokens(
             f"{encoder.tokenizer.vocab_size}: they do not belong together"
         )
     path = folder / "train.safetensors"
+    tokens = _read_split(path, "tokens")
+    if tokens.ndim != 1 or tokens.size == 0 or int(tokens.max()) >= encoder.tokenizer.vocab_size:
+        raise SllamaError(f"{path}: tokens beyond the vocabulary; run the encode stage again")
+    _require_its_tokenizer(encoder.tokenizer, folder)
+    return tokens
+
+
+def _require_its_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
+    """Raise SllamaError if the first held-out document has other tokens by this tokenizer."""
+    path = folder / "test.safetensors"
+    if not path.is_file():
+        return
+    first, last = _read_split(path, "document_starts")[:2]
+    held_out = _read_split(path, "tokens")[first + 1 : last - 1]  # without BOS and EOS
+    if tokenizer.encode_plain([heldout_documents(folder)[0].text])[0] != held_out.tolist():
+        raise SllamaError(
+            f"{folder} was encoded by another tokenizer: name the tokens of the model's own corpus"
+        )
+
+
+def _read_split(path: Path, name: str) -> npt.NDArray[Any]:
+    from safetensors import SafetensorError, safe_open
+
     try:
-        tokens: npt.NDArray[np.unsignedinteger[Any]] = load_file(path)["tokens"]
-    except (SafetensorError, KeyError) as error:
+        with safe_open(path, framework="np") as stored:
+            values: npt.NDArray[Any] = stored.get_tensor(name)
+    except SafetensorError as error:
         raise SllamaError(
             f"{path}: not a split of tokens ({error}); run the encode stage"
         ) from error
-    if tokens.ndim != 1 or tokens.size == 0 or int(tokens.max()) >= encoder.tokenizer.vocab_size:
-        raise SllamaError(f"{path}: tokens beyond the vocabulary; run the encode stage again")
-    return tokens
+    return values
 
 
 def describe_model(scorer: Any, folder: Path | None) -> dict[str, Any] | None:

@@ -44,7 +44,7 @@ class NullScorer(LM):  # type: ignore[misc]
 
     def loglikelihood_rolling(self, requests: list[Any]) -> list[float]:
         """Return the log-probability of each whole text."""
-        rows = self.encoder.encode([("", request.args[0]) for request in requests])
+        rows = self.encoder.encode_documents([request.args[0] for request in requests])
         return self.score_encoded(rows)
 
     def generate_until(self, requests: list[Any]) -> list[str]:

@@ -1,10 +1,7 @@
 """One evaluation: a scorer, the tasks, the null scorers beside it, and the results file."""
 
-import gc
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,7 @@ from pipeline.config import EvaluateConfig
 from pipeline.errors import SllamaError
 from pipeline.evaluate.catalog import TASKS, TaskDescription, describe
 from pipeline.evaluate.encoding import OptionEncoder, load_tokenizer
+from pipeline.evaluate.garbage import rare_collections
 from pipeline.evaluate.items import MANIFEST, MissingDataError, folder_of
 from pipeline.evaluate.loading import describe_model, describe_tokenizer, load_model, load_null
 from pipeline.evaluate.results import NonFiniteError, Scores, fragile_items
@@ -25,7 +23,6 @@ _log = logging.getLogger(__name__)
 # What scores may depend on. The results are hashed, so nothing that differs between two machines
 # with the same pins is among them; the provenance record has the rest.
 _SCORING_PACKAGES = ("torch", "transformers", "tokenizers", "lm_eval")
-_COLLECTION_THRESHOLD = 200_000
 _DECIDED_BY_MARGIN = {"accuracy", "spearman"}
 
 
@@ -53,27 +50,29 @@ def run_evaluation(request: EvaluationRequest) -> dict[str, Any]:
 
     Accuracies are fractions between 0 and 1. Raises SllamaError on bad input, on files that cannot
     be written, on data that is missing (unless allow_missing) and on scores that are not finite
-    (unless allow_nonfinite).
+    (unless allow_nonfinite). If one task ends it, the others are in `<out>.unfinished`.
     """
     tasks = [describe(task) for task in request.tasks]
     _require_writable(request)
     if request.data is not None and not request.data.is_dir():
         raise SllamaError(f"{request.data}: no such folder of evaluation data (--data)")
-    with _rare_collections():
+    unfinished = request.out.with_name(f"{request.out.name}.unfinished")
+    made: dict[str, Any] = {}
+    with rare_collections():
         run = _Run(request)
-        made = {task.name: run.evaluate(task) for task in tasks}
-    results = {
-        "schema": 1,
-        "tasks": made,
-        "model": describe_model(run.scorer, request.model),
-        "tokenizer": describe_tokenizer(run.encoder, run.tokenizer_path),
-        "dtype": request.config.dtype if request.model else "float64",
-        "scorer": "sllama-fast" if request.model else request.scorer,
-        "versions": package_versions(_SCORING_PACKAGES),
-    }
+        try:
+            for task in tasks:
+                made[task.name] = run.evaluate(task)
+        except BaseException:
+            if made:  # fine-tuning takes hours
+                write_json(unfinished, run.results(made))
+                _log.error("what was finished (%s) is in %s", ", ".join(made), unfinished)
+            raise
+    results = run.results(made)
     write_json(request.out, results)
     if request.items:
         write_text(request.items, "".join(run.item_lines))
+    unfinished.unlink(missing_ok=True)
     return results
 
 
@@ -87,21 +86,6 @@ def _require_writable(request: EvaluationRequest) -> None:
             raise SllamaError(f"{path}: {above} is no folder that can be written to")
     if request.items and request.items.resolve() == request.out.resolve():
         raise SllamaError(f"{request.items}: named for the results (--out) and for the items too")
-
-
-@contextmanager
-def _rare_collections() -> Iterator[None]:
-    """Let Python look for reference cycles less often.
-
-    Imports and a benchmark's items make millions of objects and hardly a cycle; by default the
-    search takes a twentieth of an evaluation's time.
-    """
-    before = gc.get_threshold()
-    gc.set_threshold(_COLLECTION_THRESHOLD, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def _why_missing(task: TaskDescription, data: Path | None, error: MissingDataError) -> str:
@@ -152,6 +136,19 @@ class _Run:
             self.encoder = OptionEncoder(load_tokenizer(path))
             self.scorer = load_null(request.scorer or "", self.encoder, request.tokens)
         self._null: dict[str, Any] = {}
+
+    def results(self, tasks: dict[str, Any]) -> dict[str, Any]:
+        """Return the file of results: of the tasks, and what scored them."""
+        request = self.request
+        return {
+            "schema": 1,
+            "tasks": tasks,
+            "model": describe_model(self.scorer, request.model),
+            "tokenizer": describe_tokenizer(self.encoder, self.tokenizer_path),
+            "dtype": request.config.dtype if request.model else "float64",
+            "scorer": "sllama-fast" if request.model else request.scorer,
+            "versions": package_versions(_SCORING_PACKAGES),
+        }
 
     def evaluate(self, task: TaskDescription) -> dict[str, Any]:
         """Return the result of one task; one without data, or without a score, is `missing`."""

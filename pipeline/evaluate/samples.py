@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.evaluate.forward import without_cache
 from pipeline.evaluate.heldout import HeldoutDocument, heldout_documents
 from pipeline.evaluate.results import NonFiniteError
 from pipeline.progress import Progress
@@ -73,25 +74,25 @@ def continue_text(
     import torch
 
     tokenizer = scorer.encoder.tokenizer
-    (encoded,) = scorer.encoder.encode([("", prompt)])
+    (encoded,) = scorer.encoder.encode_documents([prompt])
     tokens = list(encoded.tokens)
     length = len(tokens)
     ends = {tokenizer.tokenizer.eos_token_id, tokenizer.prefix_token}
-    ended = False
+    ended, options = False, without_cache(scorer.model)
     with torch.inference_mode():
         while not ended and len(tokens) < length + max_tokens:
             window = torch.tensor([tokens[-scorer.max_length :]], device=scorer.device)
-            logits = scorer.model(input_ids=window, use_cache=False).logits[0, -1]
+            logits = scorer.model(input_ids=window, **options).logits[0, -1]
             vocabulary = logits[: tokenizer.vocab_size].double().cpu().numpy()
             token = draw(vocabulary, temperature, stream)
             ended = token in ends
             if not ended:
                 tokens.append(token)
     decode = tokenizer.tokenizer.decode
-    options = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
+    shown = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
     # Decoded as a whole: alone, a continuation could lose the space it starts with.
-    begun = decode(tokens[:length], **options)
-    return str(decode(tokens, **options))[len(begun) :], ended
+    begun = decode(tokens[:length], **shown)
+    return str(decode(tokens, **shown))[len(begun) :], ended
 
 
 def draw(logits: npt.NDArray[np.float64], temperature: float, stream: np.random.Generator) -> int:

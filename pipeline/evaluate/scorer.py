@@ -20,6 +20,7 @@ from torch import Tensor
 
 from pipeline.evaluate.bundles import Bundle, pack
 from pipeline.evaluate.encoding import Encoded, FastTokenizer, OptionEncoder
+from pipeline.evaluate.forward import without_cache
 from pipeline.evaluate.head import Head
 from pipeline.evaluate.parallel import map_batches
 from pipeline.evaluate.windows import rolling_windows
@@ -31,7 +32,8 @@ _TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3}
 _LOOSE_TOLERANCE = 0.1
 _CHECKED_AT_LOAD, _CHECKED_AT_MOST = 12, 1024
 _ROW_BY_ROW = "the model does not allow shared prefixes; scoring row by row"
-_SEES_ALL = {"full_attention", "attention"}
+_SEES_ALL = {"full_attention", "attention", "global"}
+_SEES_WINDOW = {"sliding_attention", "local"}
 
 
 @register_model("sllama-fast")
@@ -73,7 +75,7 @@ class FastScorer(HFLM):  # type: ignore[misc]
 
     def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = False) -> list[float]:
         """Return the log-probability of each text, every token scored once in a long context."""
-        texts = self.encoder.encode([("", request.args[0]) for request in requests])
+        texts = self.encoder.encode_documents([request.args[0] for request in requests])
         windows = [rolling_windows(text, self.max_length) for text in texts]
         scores = iter(self.score([window for parts in windows for window in parts]))
         return [sum(next(scores)[0] for _ in parts) for parts in windows]
@@ -145,7 +147,10 @@ class FastScorer(HFLM):  # type: ignore[misc]
         mask = torch.zeros(visible.shape, dtype=self.model.dtype, device=self.device)
         mask.masked_fill_(~visible, torch.finfo(mask.dtype).min)
         output = self.model.base_model(
-            input_ids=tokens, attention_mask=mask[:, None], position_ids=depths, use_cache=False
+            input_ids=tokens,
+            attention_mask=mask[:, None],
+            position_ids=depths,
+            **without_cache(self.model.base_model),
         )
         hidden: Tensor = output[0]
         return hidden.flatten(0, 1)
@@ -166,7 +171,7 @@ class FastScorer(HFLM):  # type: ignore[misc]
     def _predict_rows(self, batch: list[Encoded]) -> list[tuple[float, bool]]:
         """Score equally long rows with the model's own logits."""
         tokens = torch.tensor([row.tokens for row in batch], device=self.device)
-        logits = self.model(input_ids=tokens[:, :-1], use_cache=False).logits.float()
+        logits = self.model(input_ids=tokens[:, :-1], **without_cache(self.model)).logits.float()
         chosen = logits.gather(-1, tokens[:, 1:, None])[..., 0]
         logprobs = (chosen - logits.logsumexp(-1)).double().cpu().numpy()
         greedy = (chosen >= logits.amax(-1)).cpu().numpy()
@@ -190,7 +195,7 @@ class FastScorer(HFLM):  # type: ignore[misc]
         row = torch.tensor(self._random_tokens(1, length), device=self.device)
         with torch.inference_mode():
             whole, alone = (
-                self.model(input_ids=tokens, use_cache=False).logits.float()
+                self.model(input_ids=tokens, **without_cache(self.model)).logits.float()
                 for tokens in (row, row[:, : length * 3 // 5])
             )
         difference = float((whole[:, : alone.shape[1]] - alone).abs().max())
@@ -246,13 +251,17 @@ class FastScorer(HFLM):  # type: ignore[misc]
 
 
 def _has_window(config: Any, context: int) -> bool:
-    """Return whether the config says that a layer sees less than all that precedes a token."""
-    window = getattr(config, "sliding_window", None)
-    kinds = set(getattr(config, "layer_types", None) or ()) - _SEES_ALL
+    """Return whether the config says that a layer sees less than all that precedes a token.
+
+    GPT-Neo has names of its own for the window and the kinds of its layers.
+    """
+    window = getattr(config, "sliding_window", None) or getattr(config, "window_size", None)
+    named = getattr(config, "layer_types", None) or getattr(config, "attention_layers", None)
+    kinds = set(named or ()) - _SEES_ALL
     if window is None:
         return bool(kinds)
     if window >= context:
-        return bool(kinds - {"sliding_attention"})
+        return bool(kinds - _SEES_WINDOW)
     return bool(kinds) or getattr(config, "use_sliding_window", True) is not False
 
 

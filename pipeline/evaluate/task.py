@@ -209,7 +209,7 @@ class HeldoutTask(LocalTask):
         self, values: list[Any], encoder: OptionEncoder, samples: int, seed: int
     ) -> dict[str, Any]:
         """Return bits per byte and perplexity."""
-        encoded = encoder.encode([("", text) for text in self.documents])
+        encoded = encoder.encode_documents(self.documents)
         tokens = [len(row.scored) for row in encoded]
         return heldout_result(self.documents, tokens, values, samples, seed)
 

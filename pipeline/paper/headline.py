@@ -15,6 +15,7 @@ from pipeline.paper.cells import (
     bits_difference_cells,
     bits_differences,
     choice_cell,
+    common_seeds,
     difference_cells,
     item_difference,
     p_cell,
@@ -103,7 +104,7 @@ def significance_table(inputs: Inputs) -> Table:
                     *(difference_cells(seeds) if seeds else (state, state)),
                     p_cell(seeds.p) if seeds else state,
                     *(bits_difference_cells(bits) if bits else (state, state)),
-                    str(seeds.seeds) if seeds else seeds_cell(runs),
+                    str(len(common_seeds(own, runs)[0])) if own and runs else state,
                 ),
                 row_kind(inputs, variant, runs),
             )

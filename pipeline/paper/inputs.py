@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import SllamaError
-from pipeline.io import sha256_file
+from pipeline.io import read_yaml, sha256_file
 from pipeline.paper.files import checked, read_made, read_record
-from pipeline.paper.ledger import read_ledger
+from pipeline.paper.ledger import Ledger, data_fingerprint, read_ledger
 from pipeline.paper.recorded import (
     corpus_facts,
+    data_facts,
     differences,
     heldout_facts,
     read_plan,
@@ -79,7 +80,7 @@ class Corpus:
 class Inputs:
     """All that the tables are made of. A variant without runs was not run.
 
-    data_fingerprint: SHA-256 of the recipe of corpus, tokenizer and evaluation data.
+    data_fingerprint: of the recipe of corpus, tokenizer and splits.
     """
 
     settings: Settings
@@ -98,8 +99,8 @@ def read_inputs(settings: Settings, folders: Folders) -> Inputs:
     here; the others count as not run. SllamaError where a file is malformed.
     """
     selected = settings.selected
-    tokens = read_record(Tokens, folders.tokens) if folders.tokens.is_file() else None
-    ledger, data_plan = read_ledger(folders.ledger), folders.plan / _DATA_PLAN
+    tokens, ledger = _read_tokens(folders), read_ledger(folders.ledger)
+    data = data_fingerprint(folders.plan / _DATA_PLAN)
     runs: dict[str, list[Run]] = {}
     for variant in settings.variants:
         if variant.name in selected.evaluated:
@@ -109,19 +110,21 @@ def read_inputs(settings: Settings, folders: Folders) -> Inputs:
                 for seed in selected.seeds
             )
             runs[variant.name] = [run for run in found if run is not None]
+    _tell_of_other_recipes(ledger, runs, selected.seeds)
     names = [*selected.nulls, *(f"uniform_{name}" for name in selected.mirrored_tokenizers)]
     heldout = settings.profile.tasks["heldout"]
     paths = {name: folders.results / "null" / f"{name}.json" for name in names}
     nulls = {}
     for name, path in paths.items():
         tasks = _read_null(path, heldout, tokens)
-        if tasks is None:
-            tasks = ledger.null(name, data_plan)
+        if not tasks:  # not run, or without what it needs
+            recorded = ledger.null(name, data)
+            tasks = tasks if recorded is None else recorded
         if tasks is not None:
             nulls[name] = tasks
-    corpus = _corpus(tokens, ledger.corpus(data_plan))
-    data_fingerprint = sha256_file(data_plan) if data_plan.is_file() else None
-    return Inputs(settings, corpus, runs, nulls, data_fingerprint)
+    recipes = {run.config_fingerprint for found in runs.values() for run in found}
+    corpus = _corpus(tokens, ledger.corpus(recipes | {data}))
+    return Inputs(settings, corpus, runs, nulls, data)
 
 
 def require_same_items(runs: Sequence[Run], task: str) -> None:
@@ -132,6 +135,38 @@ def require_same_items(runs: Sequence[Run], task: str) -> None:
                 f"{run.items_file}: its items of {task} are not those of {runs[0].items_file}; "
                 "run the evaluate stage of both again"
             )
+
+
+def _read_tokens(folders: Folders) -> Tokens | None:
+    """What the encode stage says of the corpus, unless it is another than the plan's."""
+    if not folders.tokens.is_file():
+        return None
+    tokens, plan = read_record(Tokens, folders.tokens), folders.plan / _DATA_PLAN
+    if plan.is_file() and (
+        unlike := differences(corpus_facts(tokens), data_facts(read_yaml(plan)))
+    ):
+        _log.warning("%s is not of the plan's corpus and is left out (%s)", folders.tokens, unlike)
+        return None
+    return tokens
+
+
+def _tell_of_other_recipes(
+    ledger: Ledger, runs: Mapping[str, Sequence[Run]], seeds: Sequence[int]
+) -> None:
+    """Warn of runs that are on record, but by another recipe than the plan's."""
+    others = [
+        f"{name}-{seed}"
+        for name, found in runs.items()
+        for seed in seeds
+        if seed not in {run.seed for run in found} and ledger.has_other(name, seed)
+    ]
+    if others:
+        _log.warning(
+            "%d runs are on record by other recipes only and count as not run (%s, ...): "
+            "params.yaml, recipes/ or paper/params.yaml differ from what they were made with",
+            len(others),
+            others[0],
+        )
 
 
 def _corpus(tokens: Tokens | None, recorded: tuple[str, bool] | None) -> Corpus | None:

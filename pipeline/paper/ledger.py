@@ -5,7 +5,9 @@ A run counts from the ledger if its recipe is, to the byte, the one of the plan.
 """
 
 import csv
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,19 +15,20 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.errors import SllamaError
-from pipeline.io import read_text, sha256_file
+from pipeline.io import read_text, read_yaml, sha256_file
 from pipeline.paper.run import Origin, Run, Scores, Sizes
 from pipeline.report.records import ChoiceFigures, Count, NonNegative, TextScores
 
 CHOICE_FIGURES = ("accuracy", "accuracy_first_wins", "accuracy_ties_wrong", "tie_rate")
 TEXT_FIGURE = "bits_per_byte"
 _PARAMETERS = "parameters."
+_SHAPE_DATA = ("data", "tokenizer", "encode")
 
 
 class Row(BaseModel):
     """A line of runs.csv, its empty cells left out; the figures are in `model_extra`.
 
-    A scorer that knows nothing has no seed: `config_fingerprint` is then that of the data's recipe.
+    A scorer that knows nothing has no seed: `config_fingerprint` is then `data_fingerprint`.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True, protected_namespaces=())
@@ -64,13 +67,13 @@ class Row(BaseModel):
 
 @dataclass(frozen=True)
 class Ledger:
-    """The rows by variant and seed."""
+    """The rows by variant, seed and fingerprint of the recipe: one holds several profiles."""
 
-    rows: Mapping[tuple[str, int | None], Row] = field(default_factory=dict)
+    rows: Mapping[tuple[str, int | None, str], Row] = field(default_factory=dict)
 
     def run(self, variant: str, seed: int, plan: Path) -> Run | None:
         """The run of that recipe, if it is on record."""
-        row = self._row(variant, seed, plan)
+        row = self.rows.get((variant, seed, sha256_file(plan))) if plan.is_file() else None
         if row is None:
             return None
         return Run(
@@ -83,24 +86,29 @@ class Ledger:
             origin=Origin(row.commit, row.dirty, row.machine, row.tokens_per_second),
         )
 
-    def null(self, scorer: str, data_plan: Path) -> dict[str, Scores] | None:
-        """The scores of a scorer that knows nothing, if they are on record for that data."""
-        row = self._row(scorer, None, data_plan)
+    def has_other(self, variant: str, seed: int) -> bool:
+        """Is the run on record, whatever its recipe?"""
+        return any(key[:2] == (variant, seed) for key in self.rows)
+
+    def null(self, scorer: str, data: str | None) -> dict[str, Scores] | None:
+        """The scores of a scorer that knows nothing, if on record for the data fingerprinted."""
+        row = self.rows.get((scorer, None, data or ""))
         return None if row is None else row.scores()
 
-    def corpus(self, data_plan: Path) -> tuple[str, bool] | None:
-        """Name of the corpus and whether it is a stand-in, if that data is on record."""
-        if not data_plan.is_file():
-            return None
-        fingerprint = sha256_file(data_plan)
-        known = (row for row in self.rows.values() if row.config_fingerprint == fingerprint)
+    def corpus(self, fingerprints: Container[str | None]) -> tuple[str, bool] | None:
+        """Name of the corpus of these recipes, and whether it is a stand-in, if on record."""
+        known = (row for row in self.rows.values() if row.config_fingerprint in fingerprints)
         return next(((row.corpus, row.stand_in) for row in known), None)
 
-    def _row(self, variant: str, seed: int | None, plan: Path) -> Row | None:
-        row = self.rows.get((variant, seed))
-        if row is None or not plan.is_file() or row.config_fingerprint != sha256_file(plan):
-            return None
-        return row
+
+def data_fingerprint(plan: Path) -> str | None:
+    """SHA-256 of what shapes corpus, tokenizer and splits in the data's recipe, if there is one."""
+    if not plan.is_file():
+        return None
+    recipe = read_yaml(plan)
+    shaping = {section: dict(recipe.get(section) or {}) for section in _SHAPE_DATA}
+    shaping["data"].pop("mirror", None)  # another place, the same files
+    return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()
 
 
 def read_ledger(path: Path) -> Ledger:
@@ -111,9 +119,10 @@ def read_ledger(path: Path) -> Ledger:
     lines = csv.DictReader(read_text(path).splitlines())
     for number, cells in enumerate(lines, start=2):
         row = _row(cells, f"{path}: line {number}")
-        if (row.variant, row.seed) in rows:
+        key = (row.variant, row.seed, row.config_fingerprint)
+        if key in rows:
             raise SllamaError(f"{path}: line {number}: {row.variant}-{row.seed} a second time")
-        rows[row.variant, row.seed] = row
+        rows[key] = row
     return Ledger(rows)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from pipeline.config import PARAMS_FILE, ModelConfig, Params, parse_params
+from pipeline.config import PARAMS_FILE, ModelConfig, Params, TrainConfig, parse_params
 from pipeline.errors import SllamaError
 from pipeline.io import read_yaml, write_text
 from pipeline.paper.settings import Settings, Variant
@@ -58,19 +58,19 @@ def write_plan(
     # The scorers that know nothing are run once, not once a model.
     base["evaluate"]["null_scorers"] = []
     base["train"]["probe_every"] = 0
-    files = {"data": parse_params(base, f"profile {settings.selected.profile}")}
+    files = {"data": _dump(parse_params(base, f"profile {settings.selected.profile}"))}
     # Where the files of the data were found changes no run.
     base["data"]["mirror"] = None
     lines = []
     for seed in settings.selected.seeds:
-        files[f"evaluate-{seed}"] = parse_params({**base, "seed": seed}, "evaluation")
+        files[f"evaluate-{seed}"] = _dump(parse_params({**base, "seed": seed}, "evaluation"))
         for name in settings.selected.trained:
             run = resolve(settings, settings.variant(name), base, seed, count)
-            files[f"{name}-{seed}"] = run
+            files[f"{name}-{seed}"] = _dump(run)
+            files[f"{name}-{seed}"]["train"] |= _unshown(run.train)
             lines.append(_describe(name, run, count))
-    for name, resolved in files.items():
-        text = yaml.safe_dump(resolved.model_dump(mode="json"), sort_keys=False)
-        write_text(out / f"{name}.yaml", text)
+    for name, values in files.items():
+        write_text(out / f"{name}.yaml", yaml.safe_dump(values, sort_keys=False))
     return lines
 
 
@@ -123,6 +123,22 @@ def fit_sizes(
     hidden, inner = fitting.hidden_size, fitting.intermediate_size
     row = count(sized(hidden, inner + 1), vocabulary) - count(fitting, vocabulary)
     return sized(hidden, inner + (target - count(fitting, vocabulary)) // row)
+
+
+def _dump(params: Params) -> dict[str, Any]:
+    return params.model_dump(mode="json")
+
+
+def _unshown(train: TrainConfig) -> dict[str, Any]:
+    """What no dump shows, for it shapes no result: where it is not what it is by default.
+
+    So the plan of a run that sets none of it, by whose bytes the ledger knows it, stays as it is.
+    """
+    return {
+        name: getattr(train, name)
+        for name, field in TrainConfig.model_fields.items()
+        if field.exclude and getattr(train, name) != field.get_default(call_default_factory=True)
+    }
 
 
 def _require_known(variant: Variant, base: dict[str, Any]) -> None:

@@ -65,6 +65,15 @@ def corpus_facts(tokens: Tokens | None) -> Facts:
     return facts
 
 
+def data_facts(recipe: Mapping[str, Any]) -> Facts:
+    """What tokens have to show by the recipe of corpus and tokenizer."""
+    facts: Facts = {"data.source": recipe["data"]["source"]}
+    tokenizer = recipe.get("tokenizer") or {}
+    if tokenizer.get("source") == "train":
+        facts["vocabulary"] = tokenizer["vocab_size"]
+    return facts
+
+
 def trained_facts(train: TrainMetrics, record: Mapping[str, Any]) -> Facts:
     """What was trained, by the metrics and, if there is one, the record beside the model."""
     done = {"train.steps": train.steps, "tokens_seen": train.tokens_seen}

@@ -119,12 +119,12 @@ def _description(run: RunRecord) -> dict[str, Any]:
 def _front_matter(run: RunRecord) -> str:
     results = [
         {
-            "task": {"type": "text-generation", "name": "minimal pairs"},
+            "task": {"type": "text-generation", "name": "forced choice"},
             "dataset": {"type": name, "name": name},
             "metrics": [
                 {
                     "type": "accuracy",
-                    "name": "accuracy %, a tie worth half",
+                    "name": "accuracy %, a tie of n options worth 1/n",
                     "value": float(percent(task.accuracy)),
                 },
                 {

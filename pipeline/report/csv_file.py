@@ -59,7 +59,8 @@ def _rows(inputs: Inputs) -> Iterator[dict[str, object]]:
             head = {"task": name, "scorer": scored.name, "status": "ok"}
             yield {**head, **_figures(scored.scores)}
             for paradigm, scores in sorted(scored.scores.paradigms.items()):
-                yield {**head, "paradigm": paradigm, **_figures(scores)}
+                # How many texts were cut is counted of a task, not of its paradigms.
+                yield {**head, "paradigm": paradigm, **_figures(scores), "truncated": ""}
     for name, text in inputs.text_tasks.items():
         for reader in scorers(inputs, text, text.null):
             if reader.scores is None:

@@ -137,7 +137,7 @@ def finetune_table(inputs: Inputs) -> Table | None:
 def _cut(inputs: Inputs) -> Iterator[str]:
     for name, task in inputs.finetune_tasks.items():
         if task.truncated:
-            yield f"{name}: {count(task.truncated)} items were longer than the context and cut."
+            yield f"{name}: {count(task.truncated)} texts were longer than the context and cut."
 
 
 def _finetune_rows(inputs: Inputs, name: str, task: FinetuneTask) -> Iterator[Row]:

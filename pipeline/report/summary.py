@@ -31,36 +31,26 @@ def summarize(inputs: Inputs) -> dict[str, Any]:
             "accuracy": _round(task.accuracy),
             "accuracy_first_wins": _round(task.accuracy_first_wins),
             "tie_rate": _round(task.tie_rate),
-            **{
-                scored.name: _round(scored.scores.accuracy) if scored.scores else None
-                for scored in scorers(inputs, task, task.null)
-                if scored.kind == "null"
-            },
+            **_nulls(inputs, task, "accuracy"),
         }
     for name, text in inputs.text_tasks.items():
         summary[name] = {
             "bits_per_byte": _round_or_none(text.bits_per_byte),
-            **{
-                scored.name: _round_or_none(scored.scores.bits_per_byte) if scored.scores else None
-                for scored in scorers(inputs, text, text.null)
-                if scored.kind == "null"
-            },
+            **_nulls(inputs, text, "bits_per_byte"),
         }
     for name, judgement in inputs.judgement_tasks.items():
         summary[name] = {
             "spearman": _round_or_none(judgement.score),
-            **{null: _round_or_none(scores.score) for null, scores in judgement.null.items()},
+            **_nulls(inputs, judgement, "score"),
         }
     for name, reading in inputs.reading_tasks.items():
+        gains = {part: _nulls(inputs, reading, part) for part in ("eye_tracking", "self_paced")}
         summary[name] = {
-            "eye_tracking": _round_or_none(reading.eye_tracking),
-            "self_paced": _round_or_none(reading.self_paced),
+            **{part: _round_or_none(getattr(reading, part)) for part in gains},
+            **{f"{null}_{part}": gain for part in gains for null, gain in gains[part].items()},
         }
     for name, age in inputs.age_tasks.items():
-        summary[name] = {
-            "pearson": _round_or_none(age.score),
-            **{null: _round_or_none(scores.score) for null, scores in age.null.items()},
-        }
+        summary[name] = {"pearson": _round_or_none(age.score), **_nulls(inputs, age, "score")}
     for name, tuned in inputs.finetune_tasks.items():
         summary[name] = {
             "honest": _round(tuned.score),
@@ -70,6 +60,17 @@ def summarize(inputs: Inputs) -> dict[str, Any]:
     for name in inputs.missing_tasks:
         summary[name] = {"status": MISSING}
     return summary
+
+
+def _nulls(inputs: Inputs, task: Any, figure: str) -> dict[str, float | None]:
+    """Return a figure of the scorers that know nothing, by name."""
+    return {
+        scored.name: None
+        if scored.scores is None
+        else _round_or_none(getattr(scored.scores, figure))
+        for scored in scorers(inputs, task, task.null)
+        if scored.kind == "null"
+    }
 
 
 def _round(value: float) -> float:

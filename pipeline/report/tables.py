@@ -18,8 +18,9 @@ from pipeline.report.scores import (
 RowKind = Literal["model", "null", "published", "missing", "total", "plain"]
 
 _TIE_RULE = (
-    "Accuracy gives a tie half a point. First-wins counts a tie as correct, as the argmax over "
-    "[good, bad] of published pipelines does: read it with the tie rate beside it."
+    "Accuracy gives a tie half a point, a tie of n options 1/n. First-wins takes the first of "
+    "them, in pairs the right one, as the argmax over [good, bad] of published pipelines does: "
+    "read it with the tie rate beside it."
 )
 _TEXT_NOTE = "Lower is better. Bits per byte can be compared across tokenizers, perplexity cannot."
 
@@ -95,7 +96,7 @@ def _remarks(inputs: Inputs) -> Iterator[str]:
         if task.nonfinite:
             yield f"{name}: {count(task.nonfinite)} items had a non-finite score, counted as wrong."
         if task.truncated:
-            yield f"{name}: {count(task.truncated)} items were longer than the context and cut."
+            yield f"{name}: {count(task.truncated)} texts were longer than the context and cut."
 
 
 def missing_table(inputs: Inputs) -> Table | None:

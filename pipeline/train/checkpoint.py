@@ -123,6 +123,9 @@ class CheckpointStore:
 
     def discard(self) -> None:
         """Remove the run's folder: it is over."""
+        # Killed in between, it must not go on without the exports that lie here too.
+        for path in self.paths():
+            path.unlink()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, step: int) -> Path:

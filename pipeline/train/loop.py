@@ -89,7 +89,7 @@ def fit(state: TrainingState, run: Run) -> None:
                 fields["bits/byte"] = f"{_validate(state, run).bits_per_byte:.3f}"
             if probe:
                 fields |= _probe(state, run)
-            run.trackers.log(state.history.rows)
+            _send(state, run)
             if checkpoint or names:
                 _write(state, run, names, checkpoint)
             if progress is not None:
@@ -103,6 +103,13 @@ def _progress(state: TrainingState, run: Run) -> Progress | nullcontext[None]:
     config = run.config
     total = config.steps * config.batch_size * config.sequence_length
     return Progress("training", total, "token", state.tokens) if run.ranks.first else nullcontext()
+
+
+def _send(state: TrainingState, run: Run) -> None:
+    """Send the history's new rows to who watches."""
+    if run.trackers.log(state.history.rows) and run.config.trackers:
+        # A tracker may take longer than processes wait for one another within a step.
+        run.ranks.wait_for_first()
 
 
 def _write(state: TrainingState, run: Run, names: list[str], checkpoint: bool) -> None:

@@ -52,10 +52,13 @@ def require_outputs(places: Places) -> None:
 
 
 def require_tokenizer_of(vocabulary: int, tokenizer: Path) -> None:
-    """SllamaError unless the folder has a tokenizer with as many entries as the tokens have."""
+    """SllamaError unless the folder has a tokenizer with as many entries as the tokens have.
+
+    Both count up to the largest id: there may be gaps below it.
+    """
     path = tokenizer / _TOKENIZER
     try:
-        entries = Tokenizer.from_file(str(path)).get_vocab_size()
+        entries = max(Tokenizer.from_file(str(path)).get_vocab().values()) + 1
     except Exception as error:  # tokenizers raises nothing more specific
         raise SllamaError(f"{path}: no tokenizer there ({error}); see --tokenizer") from error
     if entries != vocabulary:

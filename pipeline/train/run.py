@@ -84,11 +84,13 @@ def _train(
     def export(name: str) -> None:
         _replace_folder(store.folder / WORD_CHECKPOINTS / name, prepared, places.tokenizer)
 
+    facts = describe_run(params, prepared.facts)
     trackers = Trackers(
         params.train.trackers if ranks.first else [],
-        store.folder.name,
+        # Other code makes another curve of the same recipe and data.
+        f"{store.folder.name}-{facts['code']}",
         places.history.parent / TRACKERS,
-        describe_run(params, prepared.facts),
+        facts,
         sent=len(state.history.rows),
     )
 

@@ -47,8 +47,9 @@ class Trackers:
     """All trackers of a run, as a context: opened on entry, closed however the run ends.
 
     names: of `train.trackers`, none in a process that is not the first. run: the name that all
-    starts of one run share. folder: where trackers that write files put them. facts: the recipe,
-    flat, shown beside the curves. sent: rows of the history that an earlier start has sent.
+    starts of one run share, and no run of other code has. folder: where trackers that write files
+    put them. facts: the recipe, flat, shown beside the curves. sent: rows of the history that an
+    earlier start has sent.
     """
 
     def __init__(
@@ -73,14 +74,18 @@ class Trackers:
         for name, tracker in list(self._open.items()):
             self._attempt(name, tracker.close)
 
-    def log(self, rows: Sequence[Row]) -> None:
-        """Send those of the history's `rows` that no call before has sent."""
+    def log(self, rows: Sequence[Row]) -> bool:
+        """Send those of the history's `rows` that no call before has sent; tell if there were any.
+
+        The answer is the same in every process, whether or not it has trackers.
+        """
         fresh = rows[self._sent :]
         if not fresh:
-            return
+            return False
         self._sent = len(rows)
         for name, tracker in list(self._open.items()):
             self._attempt(name, lambda tracker=tracker: _send(tracker, fresh))  # type: ignore[misc]
+        return True
 
     def _start(self, name: str) -> None:
         self._open[name] = _KINDS[name](*self._opening)

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from lm_eval.models.huggingface import HFLM
@@ -18,6 +19,7 @@ from transformers import (
 
 from pipeline.evaluate import scorer as module
 from pipeline.evaluate.run import EvaluationRequest, run_evaluation
+from pipeline.evaluate.samples import continue_text
 from pipeline.evaluate.scorer import FastScorer
 from pipeline.model import SLlamaConfig, SLlamaForCausalLM
 from tests.evaluate.test_scorer import instances
@@ -67,11 +69,18 @@ def require_stock_scores(scorer: FastScorer, folder: Path) -> None:
     )
 
 
+GPT_NEO = {
+    "kind": "gpt_neo",
+    "num_layers": 2,
+    "num_heads": 2,
+    "attention_types": [[["global", "local"], 1]],
+    "window_size": 16,
+}
 MISTRAL = {"kind": "mistral", "sliding_window": 16}
 GEMMA = {"kind": "gemma3_text", "sliding_window": 16, "head_dim": 16}
 
 
-@pytest.mark.parametrize("options", [MISTRAL, GEMMA], ids=["mistral", "gemma"])
+@pytest.mark.parametrize("options", [MISTRAL, GEMMA, GPT_NEO], ids=["mistral", "gemma", "gpt_neo"])
 def test_a_model_with_a_window_is_scored_row_by_row(
     options: dict[str, Any], tokenizer_folder: Path
 ) -> None:
@@ -112,6 +121,9 @@ def test_a_window_as_wide_as_the_context_is_none(tokenizer_folder: Path) -> None
         ({"layer_types": ["full_attention", "sliding_attention"]}, True),
         ({"layer_types": ["sliding_attention"], "sliding_window": 64}, False),
         ({"layer_types": ["chunked_attention"], "sliding_window": 64}, True),
+        ({"attention_layers": ["global", "local"], "window_size": 16}, True),
+        ({"attention_layers": ["global", "local"], "window_size": 64}, False),
+        ({"attention_layers": ["global"], "window_size": 16, "use_sliding_window": False}, False),
     ],
 )
 def test_what_a_config_says_of_windows(config: dict[str, Any], expected: bool) -> None:
@@ -132,6 +144,25 @@ def test_a_model_without_an_output_layer_is_scored_row_by_row(tokenizer_folder: 
     scorer = fast(bare, tokenizer_folder)
     assert not scorer.shares_prefixes
     require_stock_scores(scorer, tokenizer_folder)
+
+
+class WithoutCache(LlamaForCausalLM):
+    """Its forward pass takes what stock lm-eval gives, and no more."""
+
+    def forward(self, input_ids: Any, attention_mask: Any = None, labels: Any = None) -> Any:
+        return super().forward(input_ids=input_ids, attention_mask=attention_mask)
+
+
+def test_a_model_that_knows_no_cache_is_scored(tokenizer_folder: Path) -> None:
+    model = made("llama")
+    bare = WithoutCache(model.config).eval()
+    bare.load_state_dict(model.state_dict())
+    scorer = fast(bare, tokenizer_folder)
+    require_stock_scores(scorer, tokenizer_folder)
+    scorer.shares_prefixes = False
+    require_stock_scores(scorer, tokenizer_folder)
+    text, _ = continue_text(scorer, "A dog", 1.0, 3, np.random.default_rng(0))
+    assert text
 
 
 def test_code_of_a_model_that_fails_on_bundles_costs_speed_only(tokenizer_folder: Path) -> None:

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.evaluate.audit import audit, judge
+from pipeline.report.records import Scores
 
 
 def test_the_three_rules_differ_only_on_ties() -> None:
@@ -31,6 +32,15 @@ def test_scores_that_are_not_finite_are_wrong_under_every_rule(broken: float) ->
 
 def test_broken_items_of_every_width_are_counted() -> None:
     assert judge([[math.nan, 0.0], [math.nan, 0.0, 0.0], [0.0, -1.0]], [0] * 3).nonfinite == 2
+
+
+@pytest.mark.parametrize("groups", [7, 9, 11, 18, 20, 67])
+def test_shares_end_at_one_whatever_the_number_of_groups(groups: int) -> None:
+    tied, right = judge([[0.0, 0.0]], [0]), judge([[0.0, -1.0]], [0])
+    for outcomes, figure in ((tied, "tie_rate"), (right, "accuracy")):
+        made = audit({(str(group),): outcomes for group in range(groups)}, samples=9, seed=0)
+        Scores.model_validate(made)
+        assert made[figure] == pytest.approx(1)
 
 
 def test_the_task_and_its_paradigms_carry_every_figure() -> None:

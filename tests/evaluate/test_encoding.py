@@ -6,6 +6,8 @@ import pytest
 from tokenizers.processors import BertProcessing, TemplateProcessing
 from transformers import AutoTokenizer
 
+from pipeline.encode.vocabulary import Vocabulary
+from pipeline.errors import SllamaError
 from pipeline.evaluate.encoding import FastTokenizer, OptionEncoder
 from pipeline.evaluate.null import UnigramScorer
 
@@ -59,3 +61,25 @@ def test_what_stands_behind_a_text_changes_no_null_score(tokenizer_folder: Path)
         scorer = UnigramScorer(encoder, np.arange(4, 300, dtype=np.uint16))
         scores[template] = scorer.score_encoded(encoder.encode(OPTIONS))
     assert len({tuple(row) for row in scores.values()}) == 1
+
+
+@pytest.mark.parametrize(("context", "continuation"), [("The cat", "s"), ("The cats", "")])
+def test_a_continuation_without_a_token_of_its_own_is_refused(
+    context: str, continuation: str, tokenizer_folder: Path
+) -> None:
+    encoder = OptionEncoder(FastTokenizer(AutoTokenizer.from_pretrained(tokenizer_folder)))
+    (whole,) = encoder.encode([("", "The cats")])
+    assert len(whole.scored) == 2
+    with pytest.raises(SllamaError, match="1 of 2 continuations have no token of their own"):
+        encoder.encode([(context, " annoy Tim."), (context, continuation)])
+
+
+@pytest.mark.parametrize("text", ["<s>A dog</s> likes <unk>.", "A <pad> dog.", "A dog."])
+def test_a_document_has_the_tokens_of_the_encode_stage(text: str, tokenizer_folder: Path) -> None:
+    """The name of a special token in a text is text, in training and in scoring."""
+    encoder = OptionEncoder(FastTokenizer(AutoTokenizer.from_pretrained(tokenizer_folder)))
+    (row,) = encoder.encode_documents([text])
+    (trained,) = Vocabulary.load(tokenizer_folder).encode([text])
+    assert row.tokens == trained[:-1].tolist()
+    (benchmark,) = encoder.encode([("", "A dog</s>")])
+    assert benchmark.tokens[-1] == 1  # as lm-eval reads it

@@ -2,6 +2,7 @@ import gc
 import json
 import math
 from argparse import ArgumentParser
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from safetensors.torch import save_file as save_torch
 
 from pipeline.config import load_params
 from pipeline.data.benchmarks import fetch_benchmarks
+from pipeline.data.tokens import TokenSplit
+from pipeline.encode.vocabulary import Vocabulary
 from pipeline.errors import SllamaError
 from pipeline.evaluate.catalog import describe, known_tasks, parts_of, task_names
 from pipeline.evaluate.loading import load_model
@@ -273,6 +276,46 @@ def test_tokens_of_another_tokenizer_are_refused(tmp_path: Path, tokenizer_folde
     tokens = write_tokens(tmp_path / "tokens", vocab_size=299)
     with pytest.raises(SllamaError, match="do not belong together"):
         run(tmp_path, ["heldout"], scorer="unigram", tokenizer=tokenizer_folder, tokens=tokens)
+
+
+def test_tokens_of_another_tokenizer_of_the_same_size_are_refused(
+    tmp_path: Path, tokenizer_folder: Path
+) -> None:
+    tokens = write_tokens(tmp_path / "tokens")
+    text = json.loads((tokens / "test.jsonl").read_text().splitlines()[0])["text"]
+    (ids,) = Vocabulary.load(tokenizer_folder).encode([text])
+    facts = {"document_words": 2, "document_bytes": 9, "document_source": 0}
+    counts = {name: np.array([value], dtype=np.int32) for name, value in facts.items()}
+    for shift, refused in ((0, False), (1, True)):
+        shifted = np.array([ids[0], *(ids[1:-1] + shift), ids[-1]], dtype=np.uint16)
+        starts = np.array([0, len(ids)], dtype=np.int64)
+        TokenSplit(tokens=shifted, document_starts=starts, **counts).save(
+            tokens / "test.safetensors"
+        )
+        asked = {"scorer": "unigram", "tokenizer": tokenizer_folder, "tokens": tokens}
+        with pytest.raises(SllamaError, match="another tokenizer") if refused else nullcontext():
+            run(tmp_path, ["heldout"], **asked)
+
+
+def test_what_was_finished_is_kept_if_a_later_task_ends_the_run(
+    tmp_path: Path, tokenizer_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_pairs(tmp_path / "data" / "demo", "pairs", PAIRS)
+    tokens = write_tokens(tmp_path / "tokens")
+    (tmp_path / "out.json").write_text("of an earlier run")
+    held_out = (tokens / "test.jsonl").read_text()
+    (tokens / "test.jsonl").write_text("{")
+    asked = {"scorer": "uniform", "tokenizer": tokenizer_folder, "data": tmp_path / "data"}
+    with pytest.raises(SllamaError, match=r"test\.jsonl"):
+        run(tmp_path, ["demo_pairs", "heldout"], tokens=tokens, **asked)
+    assert (tmp_path / "out.json").read_text() == "of an earlier run"
+    unfinished = tmp_path / "out.json.unfinished"
+    assert f"what was finished (demo_pairs) is in {unfinished}" in caplog.text
+    kept = json.loads(unfinished.read_text())
+    (tokens / "test.jsonl").write_text(held_out)
+    whole = run(tmp_path, ["demo_pairs", "heldout"], tokens=tokens, **asked)
+    assert kept == {**whole, "tasks": {"demo_pairs": whole["tasks"]["demo_pairs"]}}
+    assert not unfinished.exists()
 
 
 @pytest.mark.parametrize("line", ["{", "[]", '{"sentence_good": "a"}', '{"sentence_good": ""}'])

@@ -52,6 +52,14 @@ def test_a_row_that_is_against_another_is_named(tmp_path: Path) -> None:
     assert "those of attention: mha from damaged." in notes(made["choices"])
 
 
+def test_the_seeds_of_a_difference_are_those_that_both_have(tmp_path: Path) -> None:
+    folders = write_runs(tmp_path)
+    (folders.results / "evaluate" / "ours-2.json").unlink()
+    made = compose_tables(read_inputs(settings(), folders))["significance"]
+    cells = next(dict(zip(made.columns, row.cells, strict=True)) for row in made.rows)
+    assert (cells["SLlama minus"], cells["Seeds"]) == ("Llama", "1")
+
+
 def test_a_reloaded_row_claims_no_parameters(tmp_path: Path) -> None:
     values = settings_values()
     values["variants"][3]["tables"] |= {"headline": "Damaged", "parts": "Damaged"}

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pipeline.errors import SllamaError
 from pipeline.paper.build import compose_tables
@@ -14,6 +15,7 @@ from pipeline.paper.figures import draw_figures
 from pipeline.paper.inputs import Corpus, Folders, Inputs, read_inputs
 from pipeline.paper.ledger import read_ledger
 from pipeline.paper.trace import means_by_variant, runs_csv
+from pipeline.report.records import ChoiceFigures
 from pipeline.report.tables import Table
 from tests.paper.made_up import settings, write_runs
 
@@ -97,7 +99,7 @@ def test_a_recipe_that_changed_is_not_the_one_on_record(folders: Folders) -> Non
     (folders.plan / "data.yaml").write_text("{}")
     made = read(folders)
     assert [run.seed for run in made.runs["peer"]] == [2]
-    assert (made.nulls, made.corpus) == ({}, None)
+    assert made.nulls == {}
     assert "nothing has been trained yet" not in compose_tables(made)["parts"].caption
 
 
@@ -130,6 +132,63 @@ def test_a_curve_of_a_recorded_run_has_its_end_and_no_phenomena(folders: Folders
     assert draw_figures(made).keys() >= {"headline", "sizes"}
 
 
+def test_what_no_scorer_and_no_corpus_depends_on_may_differ(folders: Folders) -> None:
+    plan = folders.plan / "data.yaml"
+    recipe = yaml.safe_load(plan.read_text())
+    recipe["data"]["mirror"] = "elsewhere"
+    plan.write_text(yaml.safe_dump({**recipe, "seed": 2, "report": {"title": "another"}}))
+    assert read(folders).nulls.keys() == {"uniform", "uniform_llama"}
+    recipe["data"]["source"] = "demo"
+    plan.write_text(yaml.safe_dump(recipe))
+    made = read(folders)
+    assert made.nulls == {}
+    assert made.corpus == Corpus("babylm-standin", True)  # as its runs say
+
+
+def test_tokens_of_another_corpus_say_nothing_of_the_runs(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folders = recorded(tmp_path / "recorded")
+    shutil.copy(write_runs(tmp_path / "other", stand_in=False).tokens, folders.tokens)
+    assert read(folders).corpus == Corpus("babylm-standin", True)
+    assert "data.source: babylm-strict-small -> babylm-standin" in caplog.text
+
+
+def test_a_scorer_whose_data_is_missing_here_is_taken_from_the_ledger(tmp_path: Path) -> None:
+    folders = write_runs(tmp_path)
+    text = runs_csv(read_inputs(settings(), folders))
+    uniform = next(line for line in text.splitlines() if line.startswith("uniform,"))
+    folders.ledger.write_text(
+        f"{text.splitlines()[0]}\n{uniform.replace('uniform', 'uniform_llama')}"
+    )
+    made = read(folders)
+    assert made.nulls["uniform_llama"]["blimp_filtered"] == ChoiceFigures(
+        accuracy=0.5, accuracy_first_wins=0.9194, accuracy_ties_wrong=0.0806, tie_rate=0.8388
+    )
+
+
+def test_several_recipes_of_one_run_are_on_record_side_by_side(
+    folders: Folders, caplog: pytest.LogCaptureFixture
+) -> None:
+    head, *others = folders.ledger.read_text().splitlines()
+    fingerprint = others[0].split(",")[4]
+    another = others[0].replace(fingerprint, "0" * 64).replace(",0.8,", ",0.1,")
+    folders.ledger.write_text("\n".join([head, another, *others]))
+    assert lines(runs_csv(read(folders))) == lines("\n".join([head, *others]))
+    assert "other recipes" not in caplog.text
+    folders.ledger.write_text("\n".join([head, another, *others[1:]]))
+    assert [run.seed for run in read(folders).runs["ours"]] == [2]
+    assert "1 runs are on record by other recipes only and count as not run (ours-1" in caplog.text
+
+
+def test_a_run_that_is_twice_on_record_is_named(folders: Folders) -> None:
+    text = folders.ledger.read_text()
+    folders.ledger.write_text(text + text.splitlines()[1])
+    number = len(text.splitlines()) + 1
+    with pytest.raises(SllamaError, match=rf"line {number}: ours-1 a second time"):
+        read_ledger(folders.ledger)
+
+
 def test_without_a_ledger_nothing_is_on_record(folders: Folders) -> None:
     folders.ledger.unlink()
     made = read(folders)
@@ -141,7 +200,6 @@ def test_without_a_ledger_nothing_is_on_record(folders: Folders) -> None:
     ("old", "new", "complaint"),
     [
         ("ours,1,", "ours,first,", "line 2: seed: Input should be a valid integer"),
-        ("ours,2,", "ours,1,", "line 3: ours-1 a second time"),
         (",0.8,", ",much,", "line 2: could not convert string to float"),
         (",0.8,", ",8,", "line 2: accuracy: Input should be less than or equal to 1"),
         (",0.8,", ",,", "line 2: accuracy: Field required"),

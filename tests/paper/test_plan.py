@@ -61,6 +61,22 @@ def test_where_the_data_lies_changes_no_run(tmp_path: Path) -> None:
     assert [name for name, text in after.items() if text != before[name]] == ["data"]
 
 
+def test_what_shapes_no_result_reaches_the_trainings_where_it_is_set(tmp_path: Path) -> None:
+    before = plan(tmp_path / "before")
+    values = settings_values()
+    values["profiles"]["small"]["set"] = {"train": {"trackers": ["tensorboard", "wandb"]}}
+    values["variants"][1]["set"] |= {"train": {"on_out_of_memory": "halve"}}
+    after = plan(tmp_path / "after", values)
+    assert {name for name in after if after[name] != before[name]} == {
+        "ours-1", "ours-2", "peer-1", "peer-2",
+    }  # fmt: skip
+    ours, peer = (load_params(tmp_path / "after" / f"{name}-2.yaml") for name in ("ours", "peer"))
+    assert ours.train.trackers == peer.train.trackers == ["tensorboard", "wandb"]
+    assert (ours.train.on_out_of_memory, peer.train.on_out_of_memory) == ("stop", "halve")
+    assert "on_out_of_memory" not in after["ours-2"]
+    assert not any("trackers" in text or "on_out_of_memory" in text for text in before.values())
+
+
 def test_word_checkpoints_are_for_the_curves_alone(tmp_path: Path) -> None:
     plan(tmp_path)
     assert load_params(tmp_path / "ours-1.yaml").train.word_checkpoints

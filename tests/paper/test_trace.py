@@ -5,7 +5,7 @@ import io
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.io import sha256_file
+from pipeline.paper.ledger import data_fingerprint
 from pipeline.paper.trace import means_by_variant, runs_csv
 from tests.paper.made_up import inputs
 
@@ -34,7 +34,7 @@ def test_a_scorer_that_knows_nothing_has_its_figures_and_its_corpus(tmp_path: Pa
     *_, uniform, mirrored = rows(tmp_path)
     assert {key: value for key, value in uniform.items() if value} == {
         "variant": "uniform",
-        "config_fingerprint": sha256_file(tmp_path / "plan" / "data.yaml"),
+        "config_fingerprint": data_fingerprint(tmp_path / "plan" / "data.yaml"),
         "corpus": "babylm-standin",
         "stand_in": "True",
         "blimp_filtered.accuracy": "0.5",

@@ -58,6 +58,7 @@ def test_the_csv_has_every_scorer_and_paradigm_unrounded(run: Run, report: Repor
     assert {row["stand_in"] for row in rows} == {"yes"}
     passive = next(row for row in blimp if row["paradigm"] == "passive_2")
     assert (passive["scorer"], passive["accuracy"]) == ("SLlama (stand-in corpus)", "0.65")
+    assert (passive["truncated"], blimp[0]["truncated"]) == ("", "0")
     missing = next(row for row in rows if row["task"] == "supplement_filtered")
     assert (missing["status"], missing["accuracy"]) == ("missing", "")
     heldout = [row for row in rows if row["task"] == "heldout"]

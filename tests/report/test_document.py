@@ -138,7 +138,7 @@ def test_nonfinite_and_truncated_items_are_told(run: Run) -> None:
     run.tasks["blimp_filtered"] |= {"nonfinite": 3, "truncated": 1200}
     notes = " ".join(table(document_of(run), "Benchmarks").notes)
     assert "3 items had a non-finite score, counted as wrong" in notes
-    assert "1,200 items were longer than the context" in notes
+    assert "1,200 texts were longer than the context" in notes
 
 
 def test_choices_that_bend_the_figures_are_told(run: Run) -> None:

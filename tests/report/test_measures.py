@@ -93,7 +93,14 @@ def test_csv_and_summary_hold_every_measure(full: Run) -> None:
     }
     summary = summarize(inputs)
     assert summary["wug_adj"] == {"spearman": 0.12345, "uniform": None, "unigram": -0.2}
-    assert summary["reading"] == {"eye_tracking": 0.0075, "self_paced": 0.0045}
+    assert summary["reading"] == {
+        "eye_tracking": 0.0075,
+        "self_paced": 0.0045,
+        "uniform_eye_tracking": 0.0,
+        "unigram_eye_tracking": 0.0,
+        "uniform_self_paced": 0.0,
+        "unigram_self_paced": None,
+    }
     assert summary["aoa"] == {"pearson": -0.15, "uniform": 0.25, "unigram": None}
     assert summary["glue_mrpc"] == {"honest": 0.7, "official": 0.8, "constant": 0.81}
 

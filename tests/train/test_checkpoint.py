@@ -162,6 +162,20 @@ def test_two_processes_cannot_hold_one_run(tmp_path: Path) -> None:
         pass
 
 
+def test_what_is_half_removed_is_not_resumed_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(folder: Path, ignore_errors: bool) -> None:
+        raise KeyboardInterrupt
+
+    for step in (1, 2):
+        store(tmp_path).save(step, snapshot(step))
+    monkeypatch.setattr("shutil.rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        store(tmp_path).discard()
+    assert store(tmp_path).load_latest() is None
+
+
 def test_discard_removes_the_run(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     with store(folder).lock():

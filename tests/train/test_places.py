@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tokenizers import Tokenizer
+from tokenizers.processors import TemplateProcessing
 
 from pipeline.config import Params
+from pipeline.encode.vocabulary import Vocabulary
 from pipeline.errors import SllamaError
 from pipeline.train import Places, dry_run, train
+from pipeline.train.places import require_tokenizer_of
 from tests.train.conftest import Workplace
-from tests.train.support import VOCAB_SIZE, params, write_tokenizer
+from tests.train.support import BOS, VOCAB_SIZE, params, write_tokenizer
 
 Start = Callable[[Params, Places], object]
 
@@ -71,6 +75,20 @@ def test_another_tokenizer_is_refused_before_the_first_step(
     prepare(workplace.folder / "tokenizer")
     with pytest.raises(SllamaError, match=says):
         start(params(), workplace.places("run"))
+
+
+def test_a_tokenizer_counts_as_the_encode_stage_counts_it(tmp_path: Path) -> None:
+    """Where ids have gaps, the largest one says how many rows an embedding needs."""
+    folder = write_tokenizer(tmp_path / "tokenizer")
+    values = json.loads((folder / "tokenizer.json").read_text())
+    values["model"]["vocab"][f"w{VOCAB_SIZE - 1}"] = VOCAB_SIZE + 9
+    tokenizer = Tokenizer.from_str(json.dumps(values))
+    tokenizer.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", BOS)])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    assert Vocabulary.load(folder).size == VOCAB_SIZE + 10
+    require_tokenizer_of(VOCAB_SIZE + 10, folder)
+    with pytest.raises(SllamaError, match=f"has {VOCAB_SIZE + 10} entries, .* made with"):
+        require_tokenizer_of(VOCAB_SIZE, folder)
 
 
 @pytest.mark.parametrize(("recipe", "says"), [

@@ -244,6 +244,30 @@ def test_word_checkpoints_are_complete_models(
     assert all((a != b).any() for a, b in zip(weights[1:], weights, strict=False))
 
 
+def test_a_run_killed_while_it_is_removed_loses_no_word_checkpoint(
+    workplace: Workplace, checkpoints: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.train.word_count._MILLION", 250)
+    recipe = params(word_checkpoints=True)
+    workplace.train(recipe, "whole")
+    remove = shutil.rmtree
+
+    def killed(folder: Path, ignore_errors: bool = False) -> None:
+        if folder.parent == checkpoints:
+            remove(folder / "checkpoints")
+            raise KeyboardInterrupt
+        remove(folder, ignore_errors)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            workplace.train(recipe, "killed")
+    workplace.train(recipe, "killed")
+    exported = [workplace.folder / name / "model/checkpoints" for name in ("whole", "killed")]
+    whole, after = (sorted(path.name for path in folder.iterdir()) for folder in exported)
+    assert after == whole
+
+
 def test_more_than_ten_passes_are_refused_under_the_rules(
     workplace: Workplace, caplog: pytest.LogCaptureFixture
 ) -> None:

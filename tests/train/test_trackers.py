@@ -2,7 +2,9 @@
 
 import csv
 import logging
+import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -13,9 +15,12 @@ import torch
 
 from pipeline.config import Params
 from pipeline.errors import SllamaError
-from pipeline.train import loop, trackers
+from pipeline.train import fingerprint, loop, ready, trackers
+from pipeline.train.distributed import Ranks
+from pipeline.train.process_group import TIMEOUT_VARIABLE
 from pipeline.train.step import take_step
 from tests.train.conftest import Workplace
+from tests.train.ranks import train_together
 from tests.train.support import params
 from tests.train.test_run import stop_after
 
@@ -156,6 +161,19 @@ def test_a_resumed_run_sends_no_row_twice(
     assert [step for step, _ in seen["mlflow"]] == expected[6:]
 
 
+def test_other_code_has_a_run_of_its_own(
+    workplace: Workplace, seen: dict[str, Seen], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = []
+    for code in ("before", "before", "edited"):
+        monkeypatch.setattr(fingerprint, "code_version", lambda code=code: code)
+        workplace.train(watched(trackers=ALL), "watched")
+        assert seen["wandb"].opened["id"] == seen["mlflow"].opened["run"]
+        assert Path(seen["tensorboard"].opened["folder"]).name == seen["wandb"].opened["id"]
+        names.append(seen["wandb"].opened["id"])
+    assert names[0] == names[1] != names[2]
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_one_that_fails_is_left_out_with_one_warning(
     workplace: Workplace, seen: dict[str, Seen], caplog: pytest.LogCaptureFixture, name: str
@@ -198,6 +216,49 @@ def test_it_is_closed_when_training_fails(
     with pytest.raises(SllamaError, match="broken"):
         workplace.train(watched(trackers=["wandb"]), "watched")
     assert seen["wandb"].closed == 1
+
+
+@pytest.mark.parametrize(("watching", "waits"), [([], 3), (["wandb"], 3 + 12)])
+def test_processes_wait_for_what_is_sent_and_for_nothing_else(
+    workplace: Workplace,
+    seen: dict[str, Seen],
+    monkeypatch: pytest.MonkeyPatch,
+    watching: list[str],
+    waits: int,
+) -> None:
+    """Three checkpoints, and twelve steps with a row each."""
+    waited = []
+    monkeypatch.setattr(Ranks, "wait_for_first", lambda ranks: waited.append(ranks.rank))
+    workplace.train(watched(trackers=watching), "watched")
+    assert len(waited) == waits
+
+
+_PATIENCE_SECONDS = 4.0
+
+
+def _with_one_that_hangs(workplace: Workplace, recipe: Params, name: str) -> None:
+    """Train, watched by one that hangs for longer than a process waits within a step."""
+
+    class Hanging:
+        def __init__(self, *opening: object) -> None: ...
+
+        def log(self, step: int, scalars: dict[str, float]) -> None:
+            time.sleep(1.5 * _PATIENCE_SECONDS * (step == 7))
+
+        def close(self) -> None: ...
+
+    os.environ[TIMEOUT_VARIABLE] = str(_PATIENCE_SECONDS)
+    trackers._KINDS["wandb"] = Hanging
+    ready.require_packages = lambda names: None
+    workplace.train(recipe, name)
+
+
+@pytest.mark.slow
+def test_one_that_hangs_ends_no_run_of_several_processes(workplace: Workplace) -> None:
+    recipe = watched(trackers=["wandb"])
+    train_together(workplace, "watched", recipe, 2, _with_one_that_hangs)
+    train_together(workplace, "alone", watched(), 2)
+    assert workplace.outputs("watched") == workplace.outputs("alone")
 
 
 @pytest.mark.parametrize("name", ALL)

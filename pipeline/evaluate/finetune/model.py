@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pipeline.errors import SllamaError
 from pipeline.evaluate.finetune.recipe import DROPOUT, LAYER_NORM_EPS
+from pipeline.evaluate.forward import without_cache
 
 
 class ClassifierHead(nn.Sequential):
@@ -36,15 +37,16 @@ class Classifier(nn.Module):
         super().__init__()
         self.body = body
         self.head = ClassifierHead(width, labels)
+        self._options = without_cache(body)
         self._takes_positions = "position_ids" in inspect.signature(body.forward).parameters
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """Return logits: two of (B, T), padded on the left -> (B, labels)."""
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {**self._options}
         if self._takes_positions:
             # Some models count absolute positions from the padding otherwise.
             options["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0)
-        output = self.body(input_ids=tokens, attention_mask=mask, use_cache=False, **options)
+        output = self.body(input_ids=tokens, attention_mask=mask, **options)
         logits: Tensor = self.head(output.last_hidden_state[:, -1])
         return logits
 
@@ -62,7 +64,7 @@ def load_classifier(folder: Path, labels: int, device: torch.device) -> Classifi
         # Not hidden_size: some bodies end with a projection to the width of their embedding.
         with torch.no_grad():
             token = torch.zeros((1, 1), dtype=torch.long)
-            width = body(input_ids=token, use_cache=False).last_hidden_state.shape[-1]
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, AttributeError) as error:
+            width = body(input_ids=token, **without_cache(body)).last_hidden_state.shape[-1]
+    except Exception as error:  # configuration and code of the folder may raise anything
         raise SllamaError(f"{folder}: no body to fine-tune ({error})") from error
     return Classifier(body, width, labels).to(device)

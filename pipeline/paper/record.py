@@ -1,0 +1,53 @@
+"""Put runs on record: `python -m pipeline.paper.record` adds paper/runs.csv to paper/ledger.csv.
+
+What is on record stays there: other profiles, other seeds, other recipes.
+"""
+
+import csv
+import io
+import sys
+from pathlib import Path
+
+from pipeline.errors import SllamaError
+from pipeline.io import read_text, write_text
+from pipeline.paper.ledger import read_ledger
+
+_LEDGER, _RUNS = Path("paper/ledger.csv"), Path("paper/runs.csv")
+_KEY = ("variant", "seed", "config_fingerprint")
+
+
+def main() -> None:
+    """Add the runs of the tables made last."""
+    try:
+        added = record(_RUNS, _LEDGER)
+    except SllamaError as error:
+        sys.exit(f"error: {error}")
+    print(f"{_LEDGER}: {added} rows new or made anew; commit it")
+
+
+def record(runs: Path, ledger: Path) -> int:
+    """Write the rows of `runs` into `ledger`, over those of the same recipe; return how many
+    changed it. SllamaError, and nothing is written, if a row of either is malformed.
+    """
+    if not runs.is_file():
+        raise SllamaError(f"{runs}: no such file; make the tables first (make paper)")
+    read_ledger(runs), read_ledger(ledger)
+    before = _rows(ledger) if ledger.is_file() else {}
+    new = {key: row for key, row in _rows(runs).items() if before.get(key) != row}
+    rows = list((before | new).values())
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    target = io.StringIO()
+    writer = csv.DictWriter(target, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(ledger, target.getvalue())
+    return len(new)
+
+
+def _rows(path: Path) -> dict[tuple[str, ...], dict[str, str]]:
+    rows = list(csv.DictReader(read_text(path).splitlines()))
+    return {tuple(row[name] for name in _KEY): row for row in rows}
+
+
+if __name__ == "__main__":
+    main()

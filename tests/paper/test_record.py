@@ -1,0 +1,70 @@
+"""New runs on record: nothing that was there goes."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import SllamaError
+from pipeline.paper.inputs import read_inputs
+from pipeline.paper.record import record
+from pipeline.paper.trace import runs_csv
+from tests.paper.made_up import settings, write_runs
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    path = tmp_path / "runs.csv"
+    path.write_text(runs_csv(read_inputs(settings(), write_runs(tmp_path / "made"))))
+    return path
+
+
+def test_the_first_runs_on_record_are_those_of_the_tables(runs: Path, tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.csv"
+    assert record(runs, ledger) == len(runs.read_text().splitlines()) - 1
+    assert ledger.read_bytes() == runs.read_bytes()
+    assert record(runs, ledger) == 0
+
+
+def test_what_the_tables_do_not_have_stays_and_a_run_made_anew_replaces(
+    runs: Path, tmp_path: Path
+) -> None:
+    head, first, *others = runs.read_text().splitlines()
+    fingerprint = first.split(",")[4]
+    ledger = tmp_path / "ledger.csv"
+    of_another_recipe = first.replace(fingerprint, "0" * 64)
+    ledger.write_text(
+        "\n".join(
+            f"{line},{extra}"
+            for line, extra in [
+                (head, "chck_9M.heldout.bits_per_byte,remark"),
+                (of_another_recipe, "2.5,kept"),
+                (first.replace(",0.8,", ",0.1,"), ","),
+            ]
+        )
+    )
+    assert record(runs, ledger) == 1 + len(others)
+    lines = ledger.read_text().splitlines()
+    assert lines[0] == f"{head},chck_9M.heldout.bits_per_byte,remark"
+    assert lines[1:] == [
+        f"{of_another_recipe},2.5,kept",
+        *(f"{line},," for line in [first, *others]),
+    ]
+
+
+@pytest.mark.parametrize("damaged", ["runs.csv", "ledger.csv"])
+def test_a_malformed_table_is_refused_and_nothing_is_written(
+    damaged: str, runs: Path, tmp_path: Path
+) -> None:
+    ledger = tmp_path / "ledger.csv"
+    ledger.write_bytes(runs.read_bytes())
+    path = tmp_path / damaged
+    path.write_text(path.read_text().replace("ours,1,", "ours,first,"))
+    before = ledger.read_bytes()
+    with pytest.raises(SllamaError, match=rf"{damaged}: line 2: seed"):
+        record(runs, ledger)
+    assert ledger.read_bytes() == before
+
+
+def test_without_tables_there_is_nothing_to_record(tmp_path: Path) -> None:
+    with pytest.raises(SllamaError, match="make the tables first"):
+        record(tmp_path / "runs.csv", tmp_path / "ledger.csv")
