@@ -102,6 +102,7 @@ $(VENV_DOCS)/.installed: requirements-docs.txt
 	@touch $@
 
 repro: install ## dvc repro; RECIPE=name first writes that recipe into params.yaml
+	@$(if $(RECIPE),git diff --quiet HEAD -- params.yaml || echo "note: params.yaml differs from the last commit; the recipe changes its own keys and leaves the others")
 	@$(if $(RECIPE),python -m pipeline.recipes $(RECIPE) --write)
 	@dvc repro
 

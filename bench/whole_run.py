@@ -1,6 +1,6 @@
 """The whole released recipe, trained for its time alone: on made-up text, nothing is fetched.
 
-As many tokens as BabyLM strict-small has (9.1M words, 1.5 tokens a word), frequencies as in text.
+As many tokens as the stand-in corpus has (9.1M words, 1.5 tokens a word), frequencies as in text.
 """
 
 import os

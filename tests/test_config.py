@@ -109,10 +109,11 @@ KEYS = [
 
 
 @given(st.sampled_from([*KEYS, *SHIPPED]), ANY_VALUE)
-def test_any_value_is_taken_or_refused_by_name(key: str, value: Any) -> None:
+def test_any_value_is_taken_or_refused_in_one_line(key: str, value: Any) -> None:
     complaint = ""
     try:
         parse_params(changed(key, value), "params.yaml")
     except SllamaError as error:
         complaint = str(error)
     assert complaint == "" or complaint.startswith("params.yaml: ")
+    assert len(complaint.splitlines()) <= 1

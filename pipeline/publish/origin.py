@@ -36,7 +36,7 @@ def _rows(provenance: dict[str, Any] | None) -> Iterator[tuple[str, str]]:
     if "tokens_per_second" in provenance:
         yield "tokens a second", count(provenance["tokens_per_second"])
     if provenance.get("resumed_after_step"):
-        yield "resumed", f"after step {count(provenance['resumed_after_step'])}, to the same bits"
+        yield "resumed", f"after step {count(provenance['resumed_after_step'])}"
     yield "finished", str(provenance.get("finished", "?"))
     for name, version in sorted(provenance.get("versions", {}).items()):
         yield name, str(version)

@@ -120,7 +120,9 @@ def _highlights(inputs: Inputs) -> Iterator[Highlight]:
             f"{null} {percent(task.null[null].accuracy)}" for null in nulls if null in task.null
         )
         yield Highlight(
-            name, f"{percent(task.accuracy)}%", "; ".join(filter(None, ("ties half", beside)))
+            name,
+            f"{percent(task.accuracy)}%",
+            "; ".join(filter(None, ("ties share the point", beside))),
         )
     for name, tuned in inputs.finetune_tasks.items():
         official = f"official {percent(tuned.official.score)}"

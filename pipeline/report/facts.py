@@ -2,6 +2,7 @@
 
 from pipeline.report.inputs import Inputs
 from pipeline.report.numbers import count, fixed, percent
+from pipeline.report.records import TrainMetrics
 from pipeline.report.tables import Row, Table
 
 
@@ -58,12 +59,20 @@ def training_table(inputs: Inputs) -> Table:
         "Words seen": count(train.words_seen),
         "Passes over the training split": fixed(train.passes, 2),
         "Training loss, nats a token": fixed(train.train_loss, 4),
+        **_kept(train),
         "Validation loss, nats a token": fixed(train.validation.loss, 4),
         "Validation bits per byte": fixed(train.validation.bits_per_byte, 4),
         "Validation perplexity a token": fixed(train.validation.perplexity, 2),
     }
     rows = (Row((name, figure)) for name, figure in figures.items())
     return Table("Where training ended", ("Figure", "Value"), tuple(rows))
+
+
+def _kept(train: TrainMetrics) -> dict[str, str]:
+    """Say which weights were kept, if not the last: what follows is theirs."""
+    if train.kept_step in {None, train.steps}:
+        return {}
+    return {"Weights kept, those after step": count(train.kept_step or 0)}
 
 
 def origin_table(inputs: Inputs) -> Table:

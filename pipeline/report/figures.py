@@ -105,7 +105,7 @@ def _dot_chart(labels: list[str], series: list[Series], name: str, title: str) -
     axes.set_yticks(rows, labels, fontsize=7.5 if len(labels) > _WIDE_CHART_ROWS else 9)
     axes.set_ylim(len(labels) - 0.5, -0.5)
     axes.set_xlim(0, 101)
-    axes.set_xlabel("accuracy, % (a tie is worth half)")
+    axes.set_xlabel("accuracy, % (a tie shares its point)")
     axes.grid(True, **_GRID)
     axes.set_axisbelow(True)
     handles, names = axes.get_legend_handles_labels()

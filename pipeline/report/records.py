@@ -34,6 +34,7 @@ class TrainMetrics(Record):
     parameters: Count
     parameters_by_component: dict[str, Count] = Field(min_length=1)
     steps: Count
+    kept_step: Count | None = None
     tokens_seen: Count
     words_seen: Count
     passes: NonNegative

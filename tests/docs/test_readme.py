@@ -29,7 +29,7 @@ ELSEWHERE = {
         "files in a mounted folder belong to the caller",
     ),
     "SLLAMA_RUNTIME=docker dvc repro": ("docker/checks.py", "same, byte by byte, native and in"),
-    "SLLAMA_PROCESSES=4 dvc repro": (
+    "SLLAMA_PROCESSES=2 dvc repro": (
         "tests/integration/test_processes.py",
         "def test_two_processes_leave_the_same_lock_as_one",
     ),

@@ -175,6 +175,16 @@ def test_shares_of_the_parameters_add_up(run: Run) -> None:
     assert parameters.rows[-1].cells == ("total", "2,585,792", "100.00")
 
 
+@pytest.mark.parametrize(("before_the_end", "said"), [(0, []), (500, ["2,500"])])
+def test_weights_of_an_earlier_step_are_called_so(
+    run: Run, before_the_end: int, said: list[str]
+) -> None:
+    run.train |= {"steps": 3000, "kept_step": 3000 - before_the_end}
+    ended = table(document_of(run), "Where training ended")
+    kept = [row.cells[1] for row in ended.rows if row.cells[0].startswith("Weights kept")]
+    assert kept == said
+
+
 def test_a_table_refuses_rows_of_another_width() -> None:
     with pytest.raises(ValueError, match="a row of 1 cells"):
         Table("caption", ("a", "b"), (Row(("1",)),))
