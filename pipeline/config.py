@@ -267,7 +267,8 @@ def parse_params(values: Any, origin: str) -> Params:
         return Params.model_validate(values)
     except ValidationError as error:
         complaints = [_complaint(dict(item)) for item in error.errors()]
-        raise SllamaError(f"{origin}: " + "; ".join(complaints)) from error
+        # A key may hold any character, a line's end too.
+        raise SllamaError(f"{origin}: " + " ".join("; ".join(complaints).split())) from error
 
 
 def _complaint(error: dict[str, Any]) -> str:

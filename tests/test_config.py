@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.config import load_params, parse_params
@@ -108,6 +108,7 @@ KEYS = [
 ]
 
 
+@example("model", {"two\nlines": 1, "or\x85three": 2})
 @given(st.sampled_from([*KEYS, *SHIPPED]), ANY_VALUE)
 def test_any_value_is_taken_or_refused_in_one_line(key: str, value: Any) -> None:
     complaint = ""
