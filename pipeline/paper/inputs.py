@@ -158,7 +158,7 @@ def _tell_of_other_recipes(
         f"{name}-{seed}"
         for name, found in runs.items()
         for seed in seeds
-        if seed not in {run.seed for run in found} and ledger.has_other(name, seed)
+        if seed not in {run.seed for run in found} and ledger.has(name, seed)
     ]
     if others:
         _log.warning(

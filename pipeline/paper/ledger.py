@@ -86,7 +86,7 @@ class Ledger:
             origin=Origin(row.commit, row.dirty, row.machine, row.tokens_per_second),
         )
 
-    def has_other(self, variant: str, seed: int) -> bool:
+    def has(self, variant: str, seed: int) -> bool:
         """Is the run on record, whatever its recipe?"""
         return any(key[:2] == (variant, seed) for key in self.rows)
 

@@ -27,11 +27,12 @@ def main() -> None:
 
 def record(runs: Path, ledger: Path) -> int:
     """Write the rows of `runs` into `ledger`, over those of the same recipe; return how many
-    changed it. SllamaError, and nothing is written, if a row of either is malformed.
+    are new or differ. SllamaError, and nothing is written, if a row of either is malformed.
     """
     if not runs.is_file():
         raise SllamaError(f"{runs}: no such file; make the tables first (make paper)")
-    read_ledger(runs), read_ledger(ledger)
+    for table in (runs, ledger):
+        read_ledger(table)
     before = _rows(ledger) if ledger.is_file() else {}
     new = {key: row for key, row in _rows(runs).items() if before.get(key) != row}
     rows = list((before | new).values())
