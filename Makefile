@@ -20,9 +20,10 @@ help: ## this list
 
 install: $(VENV)/.installed ## .venv with the pinned dependencies; nothing outside the checkout
 
+# Not bin/python: where Debian lacks python3-venv, that is there and pip is not.
 $(VENV)/.installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
-	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(VENV)/bin/pip || $(PYTHON) -m venv $(VENV)
 	@echo "installing the pinned dependencies into $(VENV) (minutes, once)"
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
@@ -33,7 +34,9 @@ $(VENV)/.installed-tests: requirements-tests.txt $(VENV)/.installed
 
 demo: install ## the whole pipeline on the embedded corpus, in a clone of its own under .demo/
 	@test -d $(DEMO)/.git || git clone --quiet . $(DEMO)
-	@git -C $(DEMO) fetch --quiet origin HEAD && git -C $(DEMO) reset --quiet --hard FETCH_HEAD
+	@git -C $(DEMO) fetch --quiet origin HEAD
+	@git -C $(DEMO) merge-base --is-ancestor HEAD FETCH_HEAD || echo "note: $(DEMO) had commits that the checkout has not; git -C $(DEMO) reflog names them"
+	@git -C $(DEMO) reset --quiet --hard FETCH_HEAD
 	@git diff --quiet HEAD || echo "note: the demo runs the last commit; uncommitted changes are not in it"
 	@rm -rf $(DEMO)/results/evaluate # what an earlier recipe left there would be an input of the report
 	@cd $(DEMO) && python -m pipeline.recipes demo --write && dvc repro
@@ -60,7 +63,7 @@ mutants: $(VENV_MUTANTS)/.installed ## do the tests notice small changes of the 
 
 # It sees the packages of .venv, and adds mutmut to them.
 $(VENV_MUTANTS)/.installed: requirements-mutants.txt $(VENV)/.installed
-	@test -x $(VENV_MUTANTS)/bin/python || $(VENV)/bin/python -m venv $(VENV_MUTANTS)
+	@test -x $(VENV_MUTANTS)/bin/pip || $(VENV)/bin/python -m venv $(VENV_MUTANTS)
 	@site='import sysconfig; print(sysconfig.get_path("purelib"))' && \
 		$(VENV)/bin/python -c "$$site" > "$$($(VENV_MUTANTS)/bin/python -c "$$site")/packages.pth"
 	@$(VENV_MUTANTS)/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.txt -r requirements-mutants.txt
@@ -75,7 +78,7 @@ audit: $(VENV_AUDIT)/.installed ## known weaknesses: bandit over the code, pip-a
 	@$(VENV_AUDIT)/bin/python tests/security/audit.py requirements.txt
 
 $(VENV_AUDIT)/.installed: requirements-audit.txt
-	@test -x $(VENV_AUDIT)/bin/python || $(PYTHON) -m venv $(VENV_AUDIT)
+	@test -x $(VENV_AUDIT)/bin/pip || $(PYTHON) -m venv $(VENV_AUDIT)
 	@$(VENV_AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-audit.txt
 	@touch $@
 
@@ -97,7 +100,7 @@ site/index.html: $(VENV_DOCS)/.installed mkdocs.yml params.yaml dvc.yaml pipelin
 	@touch $@
 
 $(VENV_DOCS)/.installed: requirements-docs.txt
-	@test -x $(VENV_DOCS)/bin/python || $(PYTHON) -m venv $(VENV_DOCS)
+	@test -x $(VENV_DOCS)/bin/pip || $(PYTHON) -m venv $(VENV_DOCS)
 	@$(VENV_DOCS)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
 	@touch $@
 

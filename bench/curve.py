@@ -1,6 +1,6 @@
 """Does a whole run learn as plain float32 does? `python -m bench.curve --tokens data/tokens`
 
-The released recipe's schedule and steps in smaller batches, from several seeds, each seed twice:
+The corrected recipe's schedule and steps in smaller batches, from several seeds, each seed twice:
 by `pipeline.train` as this machine runs it, and in the plainest way (`bench.steps.plain_step`).
 Both see the same windows from the same initial weights. What differs at a seed is arithmetic;
 what differs between seeds is what any other run would differ by.

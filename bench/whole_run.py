@@ -18,7 +18,7 @@ import yaml
 from tokenizers import Tokenizer, models
 
 from pipeline.config import Params, parse_params
-from pipeline.data.tokens import TokenSplit
+from pipeline.data.tokens import TokenSplit, tokens_fingerprint
 from pipeline.io import read_json, read_yaml, sha256_file, write_json, write_text
 from pipeline.provenance import provenance_path
 from pipeline.recipes import apply_overrides, load_recipe
@@ -60,9 +60,8 @@ def made_up_split(tokens: int, seed: int = 0) -> TokenSplit:
     drawn = np.random.default_rng(seed).choice(vocab_size, tokens, p=shares / shares.sum())
     starts = np.arange(0, tokens + 1, 1000, dtype=np.int64)
     counts = np.full(len(starts) - 1, 700, dtype=np.int32)
-    return TokenSplit(
-        drawn[: starts[-1]].astype(np.uint16), starts, counts, counts * 5, counts.astype(np.uint8)
-    )
+    source = np.zeros(len(counts), dtype=np.uint8)
+    return TokenSplit(drawn[: starts[-1]].astype(np.uint16), starts, counts, counts * 5, source)
 
 
 def time_whole_run(params: Params) -> Iterator[tuple[str, Times]]:
@@ -100,10 +99,12 @@ def _write_inputs(params: Params, folder: Path) -> None:
         split = made_up_split(count, seed)
         split.save(path)
         splits[name] = {"tokens": len(split.tokens), "sha256": sha256_file(path)}
-    write_json(
-        folder / "tokens" / "tokens.json",
-        {"fingerprint": "bench", "splits": splits, **VOCABULARY},
-    )
     words = {f"w{number}": number for number in range(VOCABULARY["vocab_size"])}
     (folder / "tokenizer").mkdir()
-    Tokenizer(models.WordLevel(words)).save(str(folder / "tokenizer" / "tokenizer.json"))
+    tokenizer = folder / "tokenizer" / "tokenizer.json"
+    Tokenizer(models.WordLevel(words)).save(str(tokenizer))
+    fingerprint = tokens_fingerprint(splits, sha256_file(tokenizer))
+    write_json(
+        folder / "tokens" / "tokens.json",
+        {"fingerprint": fingerprint, "splits": splits, **VOCABULARY},
+    )

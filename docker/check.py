@@ -7,6 +7,7 @@ by which CI sees whether anything that matters has changed since.
 import argparse
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,8 @@ from engine import Engine, engine, import_folder
 ROOT = Path(__file__).resolve().parent.parent
 CHECKED = ROOT / "docker/checked.sha256"
 TAG = "check"
-_LAUNCHER = ("pipeline/exec.py", "pipeline/containers.py", "pipeline/signals.py")
+_PYTHON_OF_BASE = "3.11"
+_LAUNCHER = ("pipeline/containers.py", "pipeline/exec.py", "pipeline/git.py", "pipeline/signals.py")
 _WATCHED = ("Dockerfile", ".dockerignore", "requirements.txt", "dvc.yaml", "docker", *_LAUNCHER)
 
 
@@ -81,7 +83,7 @@ def check_cpu(running: Engine, scratch: Path) -> None:
     """Build the CPU images and see that they do what docs/containers.md says."""
     with ThreadPoolExecutor() as pool:
         native = pool.submit(checks.run_natively, TAG, scratch)
-        wheels = pool.submit(_wheels_options, running.docker, scratch)
+        wheels = pool.submit(_wheels_options, running, scratch)
         base = running.base_options()
         build("cpu", [*base, *wheels.result()])
         print_sizes(running.docker)
@@ -114,16 +116,26 @@ def print_sizes(docker: str) -> None:
     print(listed, end="", flush=True)
 
 
-def _wheels_options(docker: str, scratch: Path) -> list[str]:
+def _wheels_options(running: Engine, scratch: Path) -> list[str]:
     if os.environ.get("TORCH_INDEX"):
         return []
+    here = ".".join(platform.python_version_tuple()[:2])
+    if running.folder is None and here != _PYTHON_OF_BASE:
+        raise RuntimeError(
+            f"wheels of Python {here} do not fit the base image's {_PYTHON_OF_BASE}: set "
+            f"TORCH_INDEX to torch's index of CPU builds, or make .venv by python{_PYTHON_OF_BASE}"
+        )
     # What this Python's pip is configured to find, local folders and indexes too, becomes an
     # image of wheels: then the build needs no network.
     wheels = scratch / "wheels"
     lists = [f"--requirement={path}" for path in sorted((ROOT / "docker").glob("*.txt"))]
     wheel = [sys.executable, "-m", "pip", "wheel", "--quiet", f"--wheel-dir={wheels}", *lists]
     subprocess.run([*wheel, f"--constraint={ROOT / 'requirements.txt'}"], check=True)
-    import_folder(docker, wheels, "sllama-check-wheels")
+    if any(wheels.glob("nvidia_*")):
+        raise RuntimeError(
+            "pip found the CUDA build of torch: set TORCH_INDEX to torch's index of CPU builds"
+        )
+    import_folder(running.docker, wheels, "sllama-check-wheels")
     shutil.rmtree(wheels)
     return ["--wheels", "sllama-check-wheels", "--network", "none"]
 

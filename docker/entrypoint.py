@@ -12,6 +12,8 @@ from pathlib import Path
 
 CODE = Path(__file__).resolve().parent.parent
 WORKSPACE = Path("/workspace")
+# Not `.demo`, which is a clone where `make demo` has run.
+CHAIN_FOLDER = ".demo-image"
 sys.path[:1] = [str(CODE), str(CODE / "docker")]
 
 import runs  # noqa: E402
@@ -39,8 +41,9 @@ def main(role: str, words: list[str]) -> int:
     os.chdir(WORKSPACE)
     if role == "eval" and words[0].startswith("--"):
         return work()
-    fresh = runs.prepare_workspace(CODE, WORKSPACE)
-    if fresh or not (WORKSPACE / ".git").exists():
+    runs.prepare_workspace(CODE, WORKSPACE)
+    # Of a clone git says the commit; what has no git may be of an older image, or edited.
+    if not (WORKSPACE / ".git").exists() and runs.has_code_of_image(CODE, WORKSPACE):
         runs.name_commit_of_image()
     # In a folder that every checkout ignores, so that an interrupted training goes on.
     os.environ.setdefault("SLLAMA_CHECKPOINTS", str(WORKSPACE / ".dvc/tmp/checkpoints"))
@@ -54,7 +57,7 @@ def _choose(role: str, words: list[str]) -> Callable[[], int]:
         recipe = words[1] if words else None
         return lambda: runs.train(recipe, WORKSPACE)
     if role == "train" and len(words) == 1 and (CODE / f"recipes/{words[0]}.yaml").is_file():
-        return lambda: runs.whole_chain(words[0], CODE, WORKSPACE / ".demo")
+        return lambda: runs.whole_chain(words[0], CODE, WORKSPACE / CHAIN_FOLDER)
     if role == "eval" and words and words[0].startswith("--"):
         return lambda: runs.evaluate_model(words, CODE)
     if role == "data" and not words:

@@ -20,20 +20,25 @@ _NEEDS_TOKENS = "heldout"
 _UNKNOWN_COMMIT = "unknown"
 _ON_ROOTLESS = "on a rootless engine with --user 0:0"
 _IGNORED_IN_FRESH = {"lost+found"}
+_CODE = ("pipeline", "recipes", "stages")
 
 
-def prepare_workspace(code: Path, workspace: Path) -> bool:
-    """Copy `code` into an empty `workspace`; return whether that was so.
+def prepare_workspace(code: Path, workspace: Path) -> None:
+    """Copy `code` into an empty `workspace`, and leave a checkout as it is.
 
-    SllamaError if it holds something else than a checkout, or cannot be written.
+    SllamaError if it holds something else, or cannot be written.
     """
     require_writable(workspace)
     if (workspace / "dvc.yaml").is_file():
-        return False
+        return
     if {path.name for path in workspace.iterdir()} - _IGNORED_IN_FRESH:
         raise SllamaError(f"{workspace} is neither empty nor a checkout (it has no dvc.yaml)")
     _copy_code(code, workspace)
-    return True
+
+
+def has_code_of_image(code: Path, workspace: Path) -> bool:
+    """Return whether the code in `workspace`, and its dvc.yaml, are those of the image."""
+    return _read_code(code) == _read_code(workspace)
 
 
 def require_writable(workspace: Path) -> None:
@@ -73,10 +78,15 @@ def train(recipe: str | None, workspace: Path) -> int:
 
 
 def whole_chain(recipe: str, code: Path, folder: Path) -> int:
-    """Run every stage by a recipe in `folder`, a copy of its own, and show the summary."""
-    if not (folder / "dvc.yaml").is_file():
-        folder.mkdir(exist_ok=True)
-        _copy_code(code, folder)
+    """Run every stage by a recipe in `folder`, which is the image's own, and show the summary.
+
+    Code and params.yaml are copied anew each time; what was made, and DVC's cache, stay.
+    """
+    folder.mkdir(exist_ok=True)
+    # What an older image or another recipe left there would be an input too.
+    for name in (*_CODE, "results/evaluate"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    _copy_code(code, folder)
     os.chdir(folder)
     # The code is the image's, whatever was said of a checkout around `folder`.
     for said in ("SLLAMA_COMMIT", "SLLAMA_DIRTY"):
@@ -163,7 +173,16 @@ def _copy_code(code: Path, target: Path) -> None:
             shutil.copy2(path, target)
         elif path.name != "docker":
             ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(path, target / path.name, ignore=ignored)
+            shutil.copytree(path, target / path.name, ignore=ignored, dirs_exist_ok=True)
+
+
+def _read_code(folder: Path) -> dict[Path, bytes]:
+    files = [folder / "dvc.yaml", *(file for name in _CODE for file in (folder / name).rglob("*"))]
+    return {
+        file.relative_to(folder): file.read_bytes()
+        for file in files
+        if file.is_file() and "__pycache__" not in file.parts
+    }
 
 
 def _tell_about_gpu() -> None:

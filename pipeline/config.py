@@ -14,11 +14,12 @@ from pipeline.errors import SllamaError
 from pipeline.io import read_yaml
 
 PARAMS_FILE = Path("params.yaml")
+MIRROR_VARIABLE = "SLLAMA_DATA_MIRROR"
 
 Positive = Annotated[int, Field(gt=0)]
 Natural = Annotated[int, Field(ge=0)]
 Tracker = Literal["mlflow", "tensorboard", "wandb"]
-Fraction = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(gt=0, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -38,7 +39,8 @@ class DataConfig(Section):
     )
     path: str = Field(description="folder of .txt files, read when source is local")
     mirror: str | None = Field(
-        description="folder looked into before the network; SLLAMA_DATA_MIRROR overrides it"
+        description="folder that download and benchmarks look into before the network; "
+        f"{MIRROR_VARIABLE} overrides it, and the tokenizer stage sees that alone"
     )
 
 
@@ -106,7 +108,7 @@ class ModelConfig(Section):
     tie_embeddings: bool = Field(description="the output head is the (repeated) input embedding")
     rms_norm_eps: float = Field(gt=0, description="added to the mean square under the root")
     rope_theta: float = Field(gt=0, description="base of the rotary positions' wavelengths")
-    dropout: Fraction = Field(description="on embeddings, attention and residual branches")
+    dropout: float = Field(ge=0, lt=1, description="on embeddings, attention and residual branches")
     initializer: Literal["released", "scaled"] = Field(
         description="released: N(0, initializer_range) everywhere; scaled: by depth and width"
     )
@@ -131,9 +133,10 @@ class ModelConfig(Section):
         if self.attention == "skqa" and self.num_key_value_heads != self.num_attention_heads:
             raise ValueError("model.attention: skqa needs as many key-value heads as heads")
         if self.embedding != "none" and self.hidden_size % 4:
-            raise ValueError(
-                f"model.embedding: {self.embedding} needs a hidden_size divisible by 4"
-            )
+            raise ValueError(f"model.embedding: {self.embedding} needs hidden_size divisible by 4")
+        kv = self.hidden_size // self.num_attention_heads * self.num_key_value_heads
+        if self.attention == "rra" and kv % 4:
+            raise ValueError(f"model.attention: rra needs key-value width divisible by 4, not {kv}")
         if self.layer_sharing == "share" and self.num_groups > self.num_hidden_layers:
             raise ValueError("model.num_groups is larger than model.num_hidden_layers")
         if self.layer_sharing == "reuse" and self.num_hidden_layers % 2:
@@ -163,11 +166,12 @@ class TrainConfig(Section):
     beta1: Decay = Field(description="AdamW: decay of the gradient's running mean")
     beta2: Decay = Field(description="AdamW: decay of its square's running mean")
     gradient_clip: float | None = Field(description="largest gradient norm; null: no clipping")
-    z_loss: float = Field(ge=0, description="weight of the squared log-normaliser")
-    precision: Literal["float32", "bfloat16"] = Field(description="bfloat16: autocast")
-    compile: Literal["auto", "never", "always"] = Field(
-        description="auto: when the run is long enough"
+    z_loss: float = Field(
+        ge=0,
+        description="weight of the squared log-normaliser; the training loss reported includes it",
     )
+    precision: Literal["float32", "bfloat16"] = Field(description="bfloat16: autocast")
+    compile: Literal["auto", "never", "always"] = Field(description="auto: in long enough runs")
     device: Literal["auto", "cpu", "cuda"] = Field(description="auto: a GPU if there is one")
     deterministic: bool = Field(description="only deterministic kernels")
     validate_every: Positive = Field(description="steps between passes over the validation split")
@@ -177,10 +181,8 @@ class TrainConfig(Section):
     keep: Literal["last", "best_on_validation", "best_on_test"] = Field(
         description="which weights to export; best_on_test is a fault of the released script"
     )
-    word_checkpoints: bool = Field(description="export chck_1M ... chck_100M, by words seen")
-    rules: Literal["none", "babylm2026"] = Field(
-        description="babylm2026: over ten passes is an error"
-    )
+    word_checkpoints: bool = Field(description="export chck_1M ... chck_1000M, by words seen")
+    rules: Literal["none", "babylm2026"] = Field(description="babylm2026: ten passes at most")
     skip_nonfinite: Natural = Field(description="non-finite batches to skip before stopping")
     # May be left out; the provenance record has what came of it.
     on_out_of_memory: Literal["stop", "halve"] = Field(

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.git import commit_and_changes
 from pipeline.signals import run_forwarding_signals
 
 RUNTIME_VARIABLE = "SLLAMA_RUNTIME"
@@ -42,10 +43,10 @@ _WITH_EVERYTHING = "sllama-train"
 """For a stage that the table does not name."""
 # Passed by name, so that no value (a token, a proxy's password) stands in a process list.
 _PASSED = (
-    "CUDA_VISIBLE_DEVICES", "DVC_EXP_NAME", "HF_ENDPOINT", "HF_HUB_OFFLINE", "HF_TOKEN",
-    "HTTPS_PROXY", "HTTP_PROXY", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_TRACKING_URI", "NO_PROXY",
-    "OMP_NUM_THREADS", "PET_SHUTDOWN_TIMEOUT", "SLLAMA_LOG", "SLLAMA_RANK_TIMEOUT", "TERM",
-    "WANDB_API_KEY", "WANDB_MODE", "WANDB_PROJECT", "https_proxy", "http_proxy", "no_proxy",
+    "CUDA_VISIBLE_DEVICES", "DVC_EXP_NAME", "DVC_STAGE", "HF_ENDPOINT", "HF_HUB_OFFLINE",
+    "HF_TOKEN", "HTTPS_PROXY", "HTTP_PROXY", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_TRACKING_URI",
+    "NO_PROXY", "OMP_NUM_THREADS", "PET_SHUTDOWN_TIMEOUT", "SLLAMA_LOG", "SLLAMA_RANK_TIMEOUT",
+    "TERM", "WANDB_API_KEY", "WANDB_MODE", "WANDB_PROJECT", "https_proxy", "http_proxy", "no_proxy",
 )  # fmt: skip
 # Folders that come along: variable, and where the folder is if the variable is not set.
 _FOLDERS = {
@@ -256,19 +257,11 @@ def _wants_gpus(stage: str, environment: Mapping[str, str]) -> bool:
 
 def _describe_code(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
     # An image may lack git, and a worktree's .git points out of the folder that is mounted.
-    def git(*arguments: str) -> str:
-        try:
-            done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True)
-        except OSError:
-            return ""
-        return done.stdout.strip() if done.returncode == 0 else ""
-
-    commit = environment.get("SLLAMA_COMMIT") or git("rev-parse", "HEAD")
-    dirty = (
-        environment.get("SLLAMA_DIRTY")
-        or str(bool(git("status", "--porcelain", "--untracked-files=no"))).lower()
-    )
-    return {"SLLAMA_COMMIT": commit, "SLLAMA_DIRTY": dirty} if commit else {}
+    commit, changed = commit_and_changes(folder, environment)
+    said = {"SLLAMA_COMMIT": commit} if commit else {}
+    if changed is not None:
+        said["SLLAMA_DIRTY"] = str(changed).lower()
+    return said
 
 
 def _csv(fields: list[str]) -> str:

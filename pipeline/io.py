@@ -119,18 +119,33 @@ def read_yaml(path: Path) -> Any:
     return parse_yaml(read_text(path), str(path))
 
 
-class _Loader(yaml.SafeLoader):
-    """Takes 1e-05 for a number, as DVC and ruamel.yaml write it; YAML 1.1 wants a dot in it."""
+class Loader(yaml.SafeLoader):
+    """Takes 1e-05 for a number, as DVC and ruamel.yaml write it; YAML 1.1 wants a dot in it.
+
+    Refuses a key that occurs twice, of which PyYAML drops the first value without a word.
+    """
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Return a mapping as it is written: what merge keys (<<) add to it comes later."""
+        node = super().compose_mapping_node(anchor)
+        seen: set[tuple[str, str]] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if (key.tag, key.value) in seen:
+                    line = key.start_mark.line + 1
+                    raise yaml.YAMLError(f"line {line}: key {key.value} occurs twice")
+                seen.add((key.tag, key.value))
+        return node
 
 
-_Loader.add_implicit_resolver(
+Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
     list("-+0123456789"),
 )
 
 
-def parse_yaml(text: str, origin: str, loader: type[yaml.SafeLoader] = _Loader) -> Any:
+def parse_yaml(text: str, origin: str, loader: type[Loader] = Loader) -> Any:
     """Return the value of YAML `text`; SllamaError says that `origin` is malformed."""
     try:
         return yaml.load(text, Loader=loader)  # noqa: S506

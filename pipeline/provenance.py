@@ -7,13 +7,13 @@ leaves every tracked file as it was.
 import importlib.metadata
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pipeline.git import commit_and_changes
 from pipeline.io import write_json
 
 _PACKAGES = (
@@ -54,16 +54,12 @@ def write_provenance(output: Path, section: dict[str, Any], **extra: Any) -> Non
 
 
 def describe_code() -> dict[str, Any]:
-    """Return the commit, whether the tree differs from it (null: not known), and versions.
+    """Return the commit, whether the code differs from it (null: not known), and versions.
 
     In a container, which may lack git, the launcher has said both.
     """
-    commit = os.environ.get("SLLAMA_COMMIT") or _git("rev-parse", "HEAD")
-    return {
-        "commit": commit,
-        "dirty": _is_changed() if commit else None,
-        "versions": versions(),
-    }
+    commit, changed = commit_and_changes(Path(), os.environ)
+    return {"commit": commit, "dirty": changed, "versions": versions()}
 
 
 def versions() -> dict[str, str]:
@@ -95,13 +91,6 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
-def _is_changed() -> bool | None:
-    if said := os.environ.get("SLLAMA_DIRTY"):
-        return said == "true"
-    status = _git("status", "--porcelain", "--untracked-files=no")
-    return None if status is None else bool(status)
-
-
 def _describe_torch() -> dict[str, Any]:
     # A stage without torch must not pay for importing it here.
     torch = sys.modules.get("torch")
@@ -124,11 +113,3 @@ def _processor_name() -> str:
         return platform.processor()
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor()
-
-
-def _git(*arguments: str) -> str | None:
-    try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip()

@@ -17,10 +17,10 @@ from ruamel.yaml.error import YAMLError
 
 from pipeline.config import PARAMS_FILE, load_params, parse_params
 from pipeline.errors import SllamaError
-from pipeline.io import read_text, read_yaml, write_text
+from pipeline.io import parse_yaml, read_text, read_yaml, write_text
 
 RECIPES = Path("recipes")
-# What neither a shell nor DVC's parser of overrides reads as anything but text.
+# What a shell leaves as it is, and DVC's parser of overrides takes for one word.
 _PLAIN = re.compile(r"[\w./:@+-]+", re.ASCII)
 
 
@@ -78,11 +78,19 @@ def _leaves(overrides: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def _text(value: Any) -> str:
-    if _PLAIN.fullmatch(str(value)) is None:
+    if _PLAIN.fullmatch(str(value)) is None or not _comes_back(value):
         raise SllamaError(
             f"{value!r} needs quotes as an option; write the recipe into params.yaml: --write"
         )
     return str(value)
+
+
+def _comes_back(value: Any) -> bool:
+    """Tell whether YAML reads the word as the value: the text 2026 would become a number."""
+    try:
+        return bool(parse_yaml(str(value), "option") == value)
+    except SllamaError:
+        return False
 
 
 def _hydra(value: Any) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipeline.config import Params
 from pipeline.data.benchmarks import fetch_benchmarks
-from pipeline.evaluate.catalog import parts_of
+from pipeline.evaluate.catalog import parts_of, task_names
 from pipeline.stage import Made, run_stage
 
 
@@ -15,7 +15,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def work(params: Params, options: Namespace) -> Made:
-    wanted = parts_of(options.tasks.split(","))
+    wanted = parts_of(task_names(options.tasks))
     fetch_benchmarks(wanted, params.data.mirror, options.out, params.evaluate.allow_missing)
     return Made(options.out, {"tasks": options.tasks, "sources": sorted(wanted)})
 

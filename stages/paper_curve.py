@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pipeline.config import Params
 from pipeline.data.protected import protected_folder
+from pipeline.evaluate.catalog import task_names
 from pipeline.evaluate.run import EvaluationRequest, run_evaluation
 from pipeline.io import read_json
 from pipeline.stage import Made, run_stage
@@ -20,11 +21,10 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def work(params: Params, options: Namespace) -> Made:
-    names = read_json(options.metrics)["word_checkpoints"]
     options.out.mkdir(parents=True, exist_ok=True)
-    for name in names:
+    for name in read_json(options.metrics)["word_checkpoints"]:
         request = EvaluationRequest(
-            tasks=options.tasks.split(","),
+            tasks=task_names(options.tasks),
             out=options.out / f"{name}.json",
             config=params.evaluate,
             seed=params.seed,

@@ -6,6 +6,7 @@ from pathlib import Path
 from pipeline.config import Params
 from pipeline.data.protected import protected_folder
 from pipeline.data.sources import mirror_folder
+from pipeline.evaluate.catalog import task_names
 from pipeline.evaluate.run import EvaluationRequest, run_evaluation
 from pipeline.io import write_json
 from pipeline.stage import Made, run_stage
@@ -23,15 +24,14 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def work(params: Params, options: Namespace) -> Made:
-    mirror, tokenizer = mirror_folder(params.data.mirror), options.tokenizer
-    if options.mirrored_tokenizer:
-        tokenizer = (mirror or Path()) / options.mirrored_tokenizer
+    mirror = mirror_folder(params.data.mirror) or Path()
+    tokenizer = options.tokenizer or mirror / options.mirrored_tokenizer
     if options.mirrored_tokenizer and not tokenizer.exists():
         reason = f"no {options.mirrored_tokenizer} in a mirror (SLLAMA_DATA_MIRROR)"
         write_json(options.out, {"status": "missing", "reason": reason})
     else:
         named = {name: getattr(options, name) for name in ("scorer", "data", "tokens", "out")}
-        named |= {"tasks": options.tasks.split(","), "protected": protected_folder()}
+        named |= {"tasks": task_names(options.tasks), "protected": protected_folder()}
         run_evaluation(EvaluationRequest(config=params.evaluate, tokenizer=tokenizer, **named))
     return Made(options.out, {"scorer": options.scorer, **params.model_dump(include={"evaluate"})})
 

@@ -56,6 +56,9 @@ def test_the_shipped_recipe_is_the_released_configuration_with_the_right_objecti
         ("train.min_learning_rate", 1.0, "above train.learning_rate"),
         ("train.gradient_clip", 0.0, "positive, or null"),
         ("encode.test_fraction", 0.6, "more than half"),
+        ("encode.validation_fraction", 0.0, "validation_fraction should be greater than 0, not"),
+        ("encode.test_fraction", 0.0, "encode.test_fraction should be greater than 0, not 0.0"),
+        ("model.dropout", 1.0, "model.dropout should be less than 1, not 1.0"),
         ("tokenizer.vocab_size", None, "needs tokenizer.vocab_size"),
         ("tokenizer.source", "pretrained", "needs tokenizer.name"),
         ("data.source", "wikipedia", "data.source should be"),
@@ -67,6 +70,15 @@ def test_one_clear_line(key: str, value: Any, says: str) -> None:
         parse_params(changed(key, value), "params.yaml")
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_rra_needs_a_key_value_width_of_four_equal_parts() -> None:
+    values = changed("model.attention", "rra")
+    values["model"] |= {"num_attention_heads": 32, "num_key_value_heads": 1}
+    with pytest.raises(SllamaError, match="rra needs key-value width divisible by 4, not 2"):
+        parse_params(values, "params.yaml")
+    values["model"]["num_key_value_heads"] = 2
+    assert parse_params(values, "params.yaml").model.attention == "rra"
 
 
 def test_a_missing_key_is_named() -> None:

@@ -58,6 +58,25 @@ def test_what_the_trackers_are_set_by_comes_along_by_name_only(fake: FakeEngine)
     assert {environment[name] for name in names} == {SECRET}
 
 
+def test_a_stage_hears_that_dvc_runs_it(fake: FakeEngine) -> None:
+    done = fake.launch("docker", "encode", DVC_STAGE="encode")
+    assert done.returncode == 0, done.stderr
+    assert "--env=DVC_STAGE" in fake.call("run")[0]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{}, {"SLLAMA_COMMIT": "0123abc"}, {"SLLAMA_COMMIT": "0123abc", "SLLAMA_DIRTY": "true"}],
+)
+def test_outside_git_a_container_is_told_no_more_of_the_code_than_the_launcher(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: dict[str, str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    told = containers.gather("encode", tmp_path, said, "docker").environment
+    assert {name: told[name] for name in ("SLLAMA_COMMIT", "SLLAMA_DIRTY") if name in told} == said
+
+
 def test_mirror_and_caches_are_mounted_the_mirror_read_only(
     fake: FakeEngine, tmp_path: Path
 ) -> None:

@@ -8,8 +8,10 @@ from pipeline.io import (
     atomic_path,
     fingerprint_of,
     model_fingerprint,
+    parse_yaml,
     put_in_place,
     read_json,
+    read_yaml,
     require_free_space,
     sha256_file,
     write_json,
@@ -48,6 +50,27 @@ def test_bad_json_is_named(content: bytes, tmp_path: Path) -> None:
     file.write_bytes(content)
     with pytest.raises(SllamaError, match=r"a\.json"):
         read_json(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("train:\n  steps: 1\nmodel: {}\ntrain:\n  order: shuffled\n", "line 4: key train"),
+        ('a:\n  b: 1\n  "b": 1\n', "line 3: key b"),
+        ("- {c: 1, d: 2, c: 3}\n", "line 1: key c"),
+    ],
+)
+def test_a_key_that_occurs_twice_is_named(text: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(SllamaError, match=rf"a\.yaml: not valid YAML \({says} occurs twice\)$"):
+        read_yaml(tmp_path / "a.yaml")
+
+
+def test_a_key_that_is_merged_may_be_given_anew() -> None:
+    text = "a: &a {x: 1, y: 1}\nb: &b\n  <<: *a\n  x: 2\nc:\n  <<: [*b, {z: 3}]\n  y: 4\n"
+    merged = parse_yaml(text, "a.yaml")
+    assert merged["b"] == {"x": 2, "y": 1}
+    assert merged["c"] == {"x": 2, "y": 4, "z": 3}
 
 
 def make_folder(path: Path, text: str) -> Path:

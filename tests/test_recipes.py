@@ -43,11 +43,20 @@ def test_options_are_what_dvc_exp_run_takes() -> None:
     expected = "-S train.gradient_clip=null -S train.compile=auto -S evaluate.tasks=[a,b]"
     assert " ".join(set_options(overrides)) == expected
     assert set_options({"model": {"tie_embeddings": True}}) == ["-S", "model.tie_embeddings=true"]
+    numbers = {"train": {"steps": 3, "learning_rate": 0.02, "min_learning_rate": 1e-05}}
+    expected = "-S train.steps=3 -S train.learning_rate=0.02 -S train.min_learning_rate=1e-05"
+    assert " ".join(set_options(numbers)) == expected
 
 
 def test_an_unknown_recipe_names_the_nearest() -> None:
     with pytest.raises(SllamaError, match="did you mean demo"):
         load_recipe("dmeo", ROOT / "recipes")
+
+
+def test_a_section_that_occurs_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("train:\n  steps: 1\ntrain:\n  order: shuffled\n")
+    with pytest.raises(SllamaError, match=r"mine\.yaml: .*key train occurs twice"):
+        load_recipe("mine", tmp_path)
 
 
 def test_the_command_refuses_with_one_line() -> None:
@@ -65,7 +74,10 @@ def test_a_number_is_read_as_ruamel_writes_it(value: float, tmp_path: Path) -> N
     assert load_params(params).train.min_learning_rate == value
 
 
-@pytest.mark.parametrize("title", ["SLlama wide", "a,b", "", "it's"])
+QUOTED = ["SLlama wide", "a,b", "", "it's", "2026", "true", "null", "1e5", "2026-11-27", "a:", "@a"]
+
+
+@pytest.mark.parametrize("title", QUOTED)
 def test_a_text_that_needs_quotes_is_no_option(title: str) -> None:
     with pytest.raises(SllamaError, match="--write"):
         set_options({"report": {"title": title}})

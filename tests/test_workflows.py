@@ -58,6 +58,14 @@ def test_the_images_workflow_watches_what_the_check_watches() -> None:
         assert name in workflow, name
 
 
+@pytest.mark.parametrize("name", ["images", "release"])
+def test_the_images_are_checked_on_cpu_builds_of_torch(name: str) -> None:
+    jobs = read(name)["jobs"].values()
+    steps = [step for job in jobs for step in job["steps"]]
+    checks = [step for step in steps if step.get("run") == "make images-check"]
+    assert [step["env"] for step in checks] == [{"TORCH_INDEX": "${{ vars.TORCH_INDEX }}"}]
+
+
 def test_the_tables_of_a_pull_request_become_its_comment() -> None:
     workflow = read("paper")
     assert "pull_request" in workflow[True]  # YAML reads `on` as true

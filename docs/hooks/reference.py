@@ -18,7 +18,7 @@ if str(ROOT) not in sys.path:
 import pipeline.config  # noqa: E402
 
 _TYPES = {"integer": "integer", "number": "number", "boolean": "true or false", "string": "text"}
-_BOUNDS = {"exclusiveMinimum": ">", "minimum": ">=", "maximum": "<="}
+_BOUNDS = {"exclusiveMinimum": ">", "minimum": ">=", "maximum": "<=", "exclusiveMaximum": "<"}
 
 
 def on_files(files: Any, config: Any) -> Any:

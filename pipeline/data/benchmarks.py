@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from pipeline.config import MIRROR_VARIABLE
 from pipeline.data.catalog import Catalog, Source, load_catalog
 from pipeline.data.demo import write_pairs
 from pipeline.data.protected import protected_folder
 from pipeline.data.sources import (
     MANIFEST,
-    MIRROR_VARIABLE,
     UnavailableError,
     Workspace,
     build_folder,

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import DataConfig
+from pipeline.config import MIRROR_VARIABLE, DataConfig
 from pipeline.data.catalog import Catalog, Source, load_catalog
 from pipeline.data.demo import write_corpus
 from pipeline.data.sources import (
     MANIFEST,
-    MIRROR_VARIABLE,
     UnavailableError,
     build_folder,
     fetch_source,

@@ -62,11 +62,6 @@ class WindowSampler:
         self._drawn = 0
         self._permutation: tuple[int, Offsets] | None = None
 
-    @property
-    def epoch(self) -> float:
-        """Windows drawn so far, over the windows of the split."""
-        return self._drawn / self.num_windows
-
     def next_batch(self) -> Offsets:
         """Return the offsets of the next global batch's windows, shape (batch_size,), and move on.
 

@@ -1,15 +1,16 @@
 """Where a source's files come from: the mirror folder first, then the network."""
 
 import fcntl
-import fnmatch
 import logging
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 
+from pipeline.config import MIRROR_VARIABLE
 from pipeline.data.archive import unpack
 from pipeline.data.catalog import Archive, RemoteFile, Source
 from pipeline.data.transfer import (
@@ -25,9 +26,7 @@ from pipeline.io import atomic_path, put_in_place, replaceable_folder, require_f
 
 _log = logging.getLogger(__name__)
 
-MIRROR_VARIABLE = "SLLAMA_DATA_MIRROR"
 MANIFEST = "manifest.json"
-_JOIN = b"\n\n"
 _SPARE_BYTES = 10 << 20
 
 
@@ -106,11 +105,9 @@ def mirror_folder(configured: str | None) -> Path | None:
     SllamaError if it is named but is no folder.
     """
     named = os.environ.get(MIRROR_VARIABLE) or configured
-    if not named:
-        return None
-    if not Path(named).is_dir():
+    if named and not Path(named).is_dir():
         raise SllamaError(f"{named}: the mirror ({MIRROR_VARIABLE} or data.mirror) is no folder")
-    return Path(named)
+    return Path(named) if named else None
 
 
 def fetch_source(
@@ -135,30 +132,34 @@ def fetch_source(
     if files and all(_whole(file, target / file.name) for file in files):
         return
     require_free_space(target, source.size + _SPARE_BYTES)
-    damage: DamagedError | None = None
-    as_found = ""
+    damaged = as_found = nowhere = ""
     if mirror is not None:
         try:
-            if _take_from_mirror(name, source, mirror, target):
-                # A source that is asked for as a whole is what the mirror has of it.
-                files = [file for file in files if parts and not _whole(file, target / file.name)]
-                if not files:
-                    return
-                more = f" and {len(files) - 1} more" if len(files) > 1 else ""
-                as_found = f"{name} as found has no {files[0].name}{more}; "
-                _log.warning("mirror %s: %slooking on the network", mirror, as_found)
+            taken = _take_from_mirror(name, source, mirror, target)
         except DamagedError as error:
-            # A folder of protected data holds the user's own files too.
-            if not source.protected:
-                shutil.rmtree(target, ignore_errors=True)
-            damage = DamagedError(f"damaged in the mirror, {error}")
+            taken, damaged = False, f"damaged in the mirror, {error}; "
             _log.warning("mirror %s: %s", mirror, error)
+            # What came then is parts of archives. Beside protected data lie the user's own files.
+            if not (source.protected or any(_whole(file, target / file.name) for file in files)):
+                shutil.rmtree(target, ignore_errors=True)
+        # Of its trees, a source that is asked for as a whole is what the mirror has.
+        wanted = [file for file in files if parts or not taken or file in source.files]
+        files = [file for file in wanted if not _whole(file, target / file.name)]
+        if not files and (taken or wanted):
+            return
+        more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+        if taken or len(files) < len(wanted):
+            as_found = f"{name} as found has no {files[0].name}{more}; "
+            _log.warning("mirror %s: %slooking on the network", mirror, as_found)
+        elif files and files[0] in source.files and not damaged:
+            nowhere = f"; the mirror has no {_mirror_path(name, files[0])}{more}"
     try:
         if reason := _no_network_address(name, source, files):
             raise UnavailableError(reason)
         _fetch_from_network(source, files, target, downloads / name)
     except (UnavailableError, UnreachableError, RefusedError) as error:
-        raise damage or UnavailableError(f"{as_found}{error}") from error
+        kind = DamagedError if damaged else UnavailableError
+        raise kind(f"{damaged}{as_found}{error}{nowhere}") from error
 
 
 def _no_network_address(name: str, source: Source, files: Sequence[RemoteFile]) -> str | None:
@@ -175,24 +176,33 @@ def _no_network_address(name: str, source: Source, files: Sequence[RemoteFile]) 
 
 def _take_from_mirror(name: str, source: Source, mirror: Path, target: Path) -> bool:
     # The files of trees have no place of their own in a mirror: archive or folder holds them.
-    loose = {file: mirror / _mirror_path(name, file) for file in source.files}
-    here = [path for path in loose.values() if path.is_file()]
-    if loose and len(here) == len(loose):
-        for file, path in loose.items():
-            # The copy is checked, not the original: that may change in between.
-            with atomic_path(target / file.name) as copy:
-                shutil.copyfile(path, copy)
-                expected_of(file).check(copy, _mirror_path(name, file))
-        return True
-    if here:
-        _log.warning("mirror %s: only %d of %d files of %s", mirror, len(here), len(loose), name)
+    here = [file for file in source.files if (mirror / _mirror_path(name, file)).is_file()]
+    if here and len(here) == len(source.files):
+        return _take_files(name, here, mirror, target)
     if source.archives and all((mirror / item.path).is_file() for item in source.archives):
         for item in source.archives:
             _join_into(target, _unpacked(mirror, item, target))
         return True
     if (source.archives or source.trees) and (mirror / name).is_dir():
         return _take_folder(mirror / name, source, target)
-    return False
+    return _take_files(name, here, mirror, target)
+
+
+def _take_files(name: str, here: Sequence[RemoteFile], mirror: Path, target: Path) -> bool:
+    """Copy every file that is as stated; DamagedError names the others when that is done."""
+    damaged = []
+    for file in here:
+        place = _mirror_path(name, file)
+        try:
+            # The copy is checked, not the original: that may change in between.
+            with atomic_path(target / file.name) as copy:
+                shutil.copyfile(mirror / place, copy)
+                expected_of(file).check(copy, place)
+        except DamagedError as error:
+            damaged.append(str(error))
+    if damaged:
+        raise DamagedError("; ".join(damaged))
+    return bool(here)
 
 
 def _mirror_path(name: str, file: RemoteFile) -> str:
@@ -204,12 +214,11 @@ def _take_folder(folder: Path, source: Source, target: Path) -> bool:
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
         hidden = any(part.startswith(".") for part in relative.parts)
-        left_out = any(
-            fnmatch.fnmatchcase(str(relative).casefold(), pattern.casefold())
-            for pattern in source.leave_out
-        )
+        inner = str(relative).casefold()
+        left_out = any(fnmatchcase(inner, pattern.casefold()) for pattern in source.leave_out)
         if path.is_file() and not path.is_symlink() and not hidden and not left_out:
-            _copy(path, target / relative)
+            (target / relative).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target / relative)
             taken = True
     return taken
 
@@ -236,7 +245,7 @@ def _join_into(target: Path, folder: Path) -> None:
             path.rename(destination)
             continue
         head = destination.read_bytes().rstrip(b"\n")
-        destination.write_bytes(head + _JOIN + path.read_bytes())
+        destination.write_bytes(head + b"\n\n" + path.read_bytes())
     shutil.rmtree(folder)
 
 
@@ -251,11 +260,6 @@ def output_name(name: str) -> str:
 def expected_of(file: RemoteFile) -> Expected:
     """Return what the catalog states of a file's content."""
     return Expected(file.bytes, file.sha256, file.git_blob)
-
-
-def _copy(path: Path, destination: Path) -> None:
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(path, destination)
 
 
 def _fetch_from_network(
@@ -283,13 +287,10 @@ def _link(arrived: Path, destination: Path) -> None:
 
 
 def _whole(file: RemoteFile, arrived: Path) -> bool:
-    if not arrived.exists():
-        return False
-    try:
+    with suppress(DamagedError, FileNotFoundError):
         expected_of(file).check(arrived, file.name)
-    except DamagedError:
-        return False
-    return True
+        return True
+    return False
 
 
 def _url(source: Source, file: RemoteFile) -> str:

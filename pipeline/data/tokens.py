@@ -1,6 +1,8 @@
 """A split as tokens, and the words that a stretch of it holds."""
 
+import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -113,6 +115,14 @@ def _mapped(path: Path, name: str) -> npt.NDArray[Any]:
             return np.empty(0, dtype)
         start = 8 + header_bytes + first
         return np.asarray(np.memmap(file, dtype, "c", start, tuple(entry["shape"])))
+
+
+def tokens_fingerprint(splits: Mapping[str, Mapping[str, Any]], tokenizer: str) -> str:
+    """Return what tokens.json names as its fingerprint: the SHA-256 over those of the files of the
+    three splits and, last, of the tokenizer.json that made them (`tokenizer`).
+    """
+    hashes = [splits[name]["sha256"] for name in ("train", "validation", "test")]
+    return hashlib.sha256("\n".join([*hashes, tokenizer]).encode()).hexdigest()
 
 
 def token_dtype(vocab_size: int) -> type[np.uint16] | type[np.uint32]:

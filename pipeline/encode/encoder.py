@@ -1,6 +1,5 @@
 """What the encode stage does: every document to tokens, into the split that its hash names."""
 
-import hashlib
 import itertools
 import json
 import logging
@@ -22,7 +21,7 @@ from pipeline.data.corpus import (
     read_manifest,
     split_of,
 )
-from pipeline.data.tokens import TokenSplit, token_dtype
+from pipeline.data.tokens import TokenSplit, token_dtype, tokens_fingerprint
 from pipeline.encode.vocabulary import Vocabulary
 from pipeline.errors import SllamaError
 from pipeline.io import require_free_space, sha256_file, write_json, write_text
@@ -59,15 +58,13 @@ def encode_corpus(raw: Path, tokenizer: Path, config: EncodeConfig, out: Path) -
             progress.advance(sum(len(document.text.encode()) for document in batch))
 
     _require_documents(gathered.values())
-    splits = {name: split.write(out) for name, split in gathered.items()}
+    splits: dict[str, dict[str, Any]] = {n: split.write(out) for n, split in gathered.items()}
     summary = {
         "source": manifest["source"],
         "stand_in": manifest["stand_in"],
         "sources": sources,
         "splits": splits,
-        "fingerprint": _fingerprint(
-            [*(split["sha256"] for split in splits.values()), vocabulary.sha256]
-        ),
+        "fingerprint": tokens_fingerprint(splits, vocabulary.sha256),
         **vocabulary.describe(),
     }
     write_json(out / "tokens.json", summary)
@@ -137,7 +134,3 @@ def _require_documents(splits: Iterable[_Gathered]) -> None:
             f"no document falls into the {' and '.join(empty)} split; take more text, shorter "
             "documents (encode.max_document_words) or larger encode.*_fraction"
         )
-
-
-def _fingerprint(hashes: list[str]) -> str:
-    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()

@@ -1,18 +1,31 @@
 """The files of the task aoa: words and their contexts, children's ages, checkpoints, surprisals."""
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from pipeline.errors import SllamaError
 from pipeline.evaluate.aoa import LEAST_POINTS, child_age
 from pipeline.evaluate.items import MissingDataError, is_text, locate, read_csv
+from pipeline.evaluate.settings import Settings
 from pipeline.io import read_json
 
 WORDS_FILE, CHILDREN_FILE = "cdi_childes.json", "cdi_human.csv"
 MONTHS = [str(month) for month in range(16, 31)]
 _CHECKPOINT = re.compile(r"chck_(\d+)M")
+_NO_NUMBER = {"", "na", "n/a", "nan", "null"}
+
+
+class WordsSettings(Settings):
+    """What the file of such a task has to say."""
+
+    folder: str
+    in_context: bool
+    least_contexts: Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True)
@@ -23,6 +36,12 @@ class Checkpoint:
     words: int
 
 
+def words_seen(name: str) -> int | None:
+    """Return the words that the checkpoint `name` had seen; None: no checkpoint is called so."""
+    match = _CHECKPOINT.fullmatch(name)
+    return int(match[1]) * 1_000_000 if match else None
+
+
 def find_checkpoints(model: Path) -> list[Checkpoint]:
     """Return the chck_*M folders in model/checkpoints, in the model folder or beside it.
 
@@ -30,9 +49,9 @@ def find_checkpoints(model: Path) -> list[Checkpoint]:
     """
     for place in (model / "checkpoints", model, model.parent):
         found = [
-            Checkpoint(folder, int(match[1]) * 1_000_000)
+            Checkpoint(folder, words)
             for folder in sorted(place.glob("chck_*M"))
-            if (match := _CHECKPOINT.fullmatch(folder.name)) and (folder / "config.json").is_file()
+            if (words := words_seen(folder.name)) is not None and (folder / "config.json").is_file()
         ]
         if len(found) >= LEAST_POINTS:
             return sorted(found, key=lambda checkpoint: checkpoint.words)
@@ -79,11 +98,15 @@ def read_children(data: Path, folder: str) -> dict[str, float | None]:
         if "word" not in row or not months:
             raise SllamaError(f"{path}: the columns word and 16 to 30 are expected")
         try:
-            shares = [float(row[month] or "nan") for month in months]
+            shares = [_share(row[month]) for month in months]
         except ValueError as error:
             raise SllamaError(f"{path}, row {number}: {error}") from error
         ages.setdefault(row["word"], child_age([float(month) for month in months], shares))
     return ages
+
+
+def _share(cell: str) -> float:
+    return math.nan if cell.strip().lower() in _NO_NUMBER else float(cell)
 
 
 def _file(data: Path, folder: str, name: str) -> Path:
@@ -105,8 +128,8 @@ def surprisal_records(
     steps = list(dict.fromkeys(name.split("/", 1)[0] for name in scores))
     results: list[dict[str, Any]] = []
     for step in steps:
-        match = _CHECKPOINT.fullmatch(step)
-        if match is None:
+        seen = words_seen(step)
+        if seen is None:
             raise SllamaError(f"aoa: {step} is no checkpoint name; evaluate aoa again")
         for word, contexts in words.items():
             found = scores.get(f"{step}/{word}", [])
@@ -117,7 +140,7 @@ def surprisal_records(
                 results.append(
                     {
                         "step": step,
-                        "word_count": int(match[1]) * 1_000_000,
+                        "word_count": seen,
                         "target_word": word,
                         "context_id": number,
                         "context": context if in_context else "BOS_ONLY",

@@ -10,11 +10,18 @@ from typing import Any
 from pipeline.config import EvaluateConfig
 from pipeline.errors import SllamaError
 from pipeline.evaluate.aoa import correlation, model_age
-from pipeline.evaluate.aoa_data import Checkpoint, find_checkpoints, read_children, read_words
+from pipeline.evaluate.aoa_data import (
+    Checkpoint,
+    WordsSettings,
+    find_checkpoints,
+    read_children,
+    read_words,
+)
 from pipeline.evaluate.items import MissingDataError, Option
 from pipeline.evaluate.loading import load_model
 from pipeline.evaluate.null import NullScorer
 from pipeline.evaluate.results import item_line, require_finite
+from pipeline.evaluate.settings import settings_of
 
 _log = logging.getLogger(__name__)
 
@@ -34,11 +41,22 @@ def run_aoa(
     the bare word after BOS (2025). Without a `tokenizer` each checkpoint's own is taken. `nulls`,
     by name, are the scorers that know nothing (or why there is none): they never learn, so that
     their surprisals stand in for ages. Without children's ages the entry says what is missing; the
-    surprisals are there all the same. MissingDataError if there are no words or no checkpoints,
-    SllamaError if a checkpoint does not load or a surprisal is not finite (unless allow_nonfinite).
+    surprisals are there all the same. MissingDataError if there are no words, no checkpoints or
+    (unless allow_missing) no ages; SllamaError if a file is wrong, a checkpoint does not load or a
+    surprisal is not finite (unless allow_nonfinite).
     """
+    settings_of(WordsSettings, task, metadata)
     words = _options(read_words(data, metadata), metadata["in_context"])
     checkpoints = find_checkpoints(model)
+    children: dict[str, float | None] = {}
+    lacking = ""
+    # Read before anything is scored, so that a mistake in the file costs no hours.
+    try:
+        children = read_children(data, metadata["folder"])
+    except MissingDataError as error:
+        if not config.allow_missing:
+            raise
+        lacking = str(error)
     surprisals: list[dict[str, list[float]]] = []
     chances: dict[str, float] = {}
     for checkpoint in checkpoints:
@@ -55,10 +73,8 @@ def run_aoa(
         for word, chance in chances.items()
     }
     lines = list(_lines(task, checkpoints, surprisals))
-    try:
-        children = read_children(data, metadata["folder"])
-    except MissingDataError as error:
-        return {"status": "missing", "reason": str(error)}, lines
+    if lacking:
+        return {"status": "missing", "reason": lacking}, lines
     result = {
         "status": "ok",
         "reason": None,

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pipeline.errors import SllamaError
-from pipeline.io import parse_yaml, read_text
+from pipeline.io import Loader, parse_yaml, read_text
 
 TASKS = Path(__file__).resolve().parent / "tasks"
 GLUE = ("boolq", "mnli", "mrpc", "multirc", "qqp", "rte", "wsc")
 """What the challenge's GLUE score is the mean of; the tasks are called glue_*."""
+KINDS = ("choice", "finetune", "aoa", "samples")
+"""How a task is run: by log-probabilities (lm-eval), by fine-tuning, over checkpoints, by writing
+text."""
 
 
 @dataclass(frozen=True)
@@ -22,13 +23,13 @@ class TaskDescription:
 
     name: str
     source: str | None
-    """Name of the benchmark in the data catalog; None when the run's own tokens are scored."""
+    """Name of the benchmark in the data catalog; None where nothing is fetched: for the run's own
+    tokens, and for what the user puts into the folder of protected data."""
     metadata: dict[str, Any]
 
     @property
     def kind(self) -> str:
-        """How the task is run: `choice` (log-probabilities, by lm-eval), `finetune`, `aoa` or
-        `samples`."""
+        """How the task is run, one of KINDS."""
         return str(self.metadata.get("kind", "choice"))
 
     @property
@@ -39,7 +40,7 @@ class TaskDescription:
         return tuple(self.metadata.get("files") or [self.metadata["folder"]])
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(Loader):
     """Reads `!function path.to.name` as the bare string, so that nothing is imported."""
 
 
@@ -91,4 +92,12 @@ def parse_task(name: str, text: str, origin: str) -> TaskDescription:
     named = isinstance(parts, list) and all(isinstance(part, str) for part in parts)
     if not named and metadata["source"] is not None and not metadata.get("whole_source"):
         raise SllamaError(f"{origin}: metadata with a folder, or a list of files, is expected")
+    kind = metadata.get("kind", "choice")
+    if kind not in KINDS:
+        raise SllamaError(f"{origin}: no kind {kind!r}; known: {', '.join(KINDS)}")
+    if kind == "choice" and not isinstance(described.get("class"), str):
+        raise SllamaError(
+            f"{origin}: a class (!function pipeline.evaluate.task.ItemTask, say) or another kind "
+            "than choice is expected"
+        )
     return TaskDescription(name, metadata["source"], metadata)

@@ -80,6 +80,17 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
     yield from parse_jsonl(read_text(path), str(path))
 
 
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Return the objects of a benchmark's JSON Lines file; SllamaError if there is none.
+
+    Without a word its paradigm would be left out of the mean.
+    """
+    rows = list(read_jsonl(path))
+    if not rows:
+        raise SllamaError(f"{path}: no items; fetch it again, or leave it out")
+    return rows
+
+
 def parse_jsonl(text: str, origin: str) -> Iterator[dict[str, Any]]:
     """Yield the objects of JSON Lines `text`; `origin` names it in error messages."""
     for number, line in enumerate(text.split("\n"), start=1):
@@ -116,7 +127,10 @@ def read_archive(path: Path, password: str) -> Iterator[tuple[str, list[dict[str
             for name in sorted(archive.namelist()):
                 if name.endswith(".jsonl"):
                     text = archive.read(name, pwd=password.encode()).decode("utf-8")
-                    yield Path(name).stem, list(parse_jsonl(text, f"{path}:{name}"))
+                    rows = list(parse_jsonl(text, f"{path}:{name}"))
+                    if not rows:
+                        raise SllamaError(f"{path}:{name}: no items; fetch it again")
+                    yield Path(name).stem, rows
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, UnicodeError, OSError) as error:
         raise SllamaError(f"{path}: the archive cannot be opened ({error})") from error
 

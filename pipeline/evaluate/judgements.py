@@ -17,9 +17,16 @@ class WugTask(ItemTask):
     def summarise(
         self, values: list[Any], encoder: OptionEncoder, samples: int, seed: int
     ) -> dict[str, Any]:
-        """Return the correlation with a 95% bootstrap interval over items; null if undefined."""
+        """Return the correlation with a 95% bootstrap interval over items.
+
+        Both are null if undefined, and where a score is not finite: minus infinity would else
+        count as a firm preference.
+        """
         scores = np.array(self.scores(values))
-        preferred = expit(scores[:, 0] - scores[:, 1])
+        nonfinite = int((~np.isfinite(scores)).any(axis=1).sum())
+        preferred = np.full(len(scores), np.nan)
+        if not nonfinite:
+            preferred = expit(scores[:, 0] - scores[:, 1])
         people = np.array([item.extra["ratio"] for item in self.documents])
         generator = np.random.default_rng(seed)
         drawn = generator.integers(len(people), size=(samples, len(people)))
@@ -29,7 +36,7 @@ class WugTask(ItemTask):
             "metric": "spearman",
             "score": finite_or_none(_spearman(preferred, people)),
             "tie_rate": float((scores[:, 0] == scores[:, 1]).mean()),
-            "nonfinite": int((~np.isfinite(scores)).any(axis=1).sum()),
+            "nonfinite": nonfinite,
             "ci95": _interval(resampled),
         }
 

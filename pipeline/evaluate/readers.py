@@ -18,8 +18,8 @@ from pipeline.evaluate.items import (
     number_of,
     read_archive,
     read_csv,
-    read_jsonl,
     read_parquet,
+    read_rows,
     text_of,
 )
 
@@ -41,7 +41,7 @@ def minimal_pairs(data: Path, metadata: dict[str, Any]) -> Iterator[Item]:
     """
     prefix = metadata.get("prefix", "")
     for path in jsonl_files(locate(data, metadata["folder"])):
-        for number, row in enumerate(read_jsonl(path)):
+        for number, row in enumerate(read_rows(path)):
             origin = f"{path}, item {number}"
             sentences = [text_of(row, key, origin) for key in ("sentence_good", "sentence_bad")]
             yield Item(
@@ -84,13 +84,14 @@ def _ewok_files(data: Path, metadata: dict[str, Any]) -> Iterator[tuple[str, lis
             if form == "archive":
                 yield from read_archive(place, metadata["password"])
             elif form == "folder":
-                yield from ((path.stem, list(read_jsonl(path))) for path in jsonl_files(place))
+                yield from ((path.stem, read_rows(path)) for path in jsonl_files(place))
             else:
                 yield from _both_ways(read_parquet(place))
             return
     wanted = " nor ".join(metadata[form] for form in forms)
     raise MissingDataError(
-        f"{wanted} is neither among the benchmark data nor in the folder of protected data"
+        f"{wanted} is neither among the benchmark data nor in the folder of protected data "
+        "(SLLAMA_PROTECTED_DATA)"
     )
 
 
@@ -113,7 +114,7 @@ def entity_tracking(data: Path, metadata: dict[str, Any]) -> Iterator[Item]:
     """
     counts: dict[tuple[str, str], int] = {}
     for path in jsonl_files(locate(data, metadata["folder"])):
-        for number, row in enumerate(read_jsonl(path)):
+        for number, row in enumerate(read_rows(path)):
             origin = f"{path}, item {number}"
             context, options = text_of(row, "input_prefix", origin), row.get("options")
             if not isinstance(options, list) or len(options) < 2 or "numops" not in row:
@@ -155,14 +156,14 @@ def _rows(folder: Path) -> Iterator[dict[str, Any]]:
     if tables:
         yield from read_csv(tables[0], "\t")
     else:
-        yield from (row for path in jsonl_files(folder) for row in read_jsonl(path))
+        yield from (row for path in jsonl_files(folder) for row in read_rows(path))
 
 
 def comps(data: Path, metadata: dict[str, Any]) -> Iterator[Item]:
     """Read COMPS: one property after the concept that has it and after one that has not."""
     for path in jsonl_files(locate(data, metadata["folder"])):
         subtask = path.stem.removeprefix("comps_").replace("-", "_")
-        for number, row in enumerate(read_jsonl(path)):
+        for number, row in enumerate(read_rows(path)):
             origin = f"{path}, item {number}"
             phrase = " " + text_of(row, "property_phrase", origin)
             prefixes = [
@@ -175,7 +176,7 @@ def comps(data: Path, metadata: dict[str, Any]) -> Iterator[Item]:
 def wug(data: Path, metadata: dict[str, Any]) -> Iterator[Item]:
     """Read a wug test: two inflections of a made-up word, and how many people preferred each."""
     for path in jsonl_files(locate(data, metadata["folder"])):
-        for number, row in enumerate(read_jsonl(path)):
+        for number, row in enumerate(read_rows(path)):
             origin = f"{path}, item {number}"
             sentences = text_of(row, "sentences", origin).split("\t")
             if len(sentences) != 2:

@@ -22,18 +22,22 @@ class ReadingTask(ItemTask):
     ) -> dict[str, Any]:
         """Return the gains in R2 of both regressions and their mean, the task's score.
 
-        A gain is (R2 with surprisal - R2 without) / (1 - R2 without).
+        A gain is (R2 with surprisal - R2 without) / (1 - R2 without). All are null where a score is
+        not finite: without its word they would be of other data than `n` says.
         """
-        table = self.table(values)
-        eye = float(np.mean([gain(table, measure, _WORD) for measure in EYE_TRACKING]))
-        self_paced = gain(table, SELF_PACED, _WORD + _SPILLOVER)
+        eye = self_paced = math.nan
+        nonfinite = sum(not np.isfinite(row).all() for row in self.scores(values))
+        if not nonfinite:
+            table = self.table(values)
+            eye = float(np.mean([gain(table, measure, _WORD) for measure in EYE_TRACKING]))
+            self_paced = gain(table, SELF_PACED, _WORD + _SPILLOVER)
         return {
             "n": len(self.documents),
             "metric": "r2_gain",
             "score": finite_or_none((eye + self_paced) / 2),
             "eye_tracking": finite_or_none(eye),
             "self_paced": finite_or_none(self_paced),
-            "nonfinite": int((~np.isfinite(table["pred"])).sum()),
+            "nonfinite": nonfinite,
         }
 
     def table(self, values: list[Any]) -> Any:

@@ -1,8 +1,8 @@
 """One evaluation: a scorer, the tasks, the null scorers beside it, and the results file."""
 
 import logging
-import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ from pipeline.evaluate.encoding import OptionEncoder, load_tokenizer
 from pipeline.evaluate.garbage import rare_collections
 from pipeline.evaluate.items import MANIFEST, MissingDataError, folder_of
 from pipeline.evaluate.loading import describe_model, describe_tokenizer, load_model, load_null
+from pipeline.evaluate.outputs import Outputs
 from pipeline.evaluate.results import NonFiniteError, Scores, fragile_items
-from pipeline.io import read_json, write_json, write_text
+from pipeline.io import read_json
 from pipeline.provenance import package_versions
 from pipeline.seeding import derive_seed
 
@@ -50,42 +51,24 @@ def run_evaluation(request: EvaluationRequest) -> dict[str, Any]:
 
     Accuracies are fractions between 0 and 1. Raises SllamaError on bad input, on files that cannot
     be written, on data that is missing (unless allow_missing) and on scores that are not finite
-    (unless allow_nonfinite). If one task ends it, the others are in `<out>.unfinished`.
+    (unless allow_nonfinite). While tasks are left, what the finished ones gave is in
+    `<out>.unfinished` and `<items>.unfinished`.
     """
     tasks = [describe(task) for task in request.tasks]
-    _require_writable(request)
+    outputs = Outputs(request.out, request.items)
+    outputs.require_writable()
     if request.data is not None and not request.data.is_dir():
         raise SllamaError(f"{request.data}: no such folder of evaluation data (--data)")
-    unfinished = request.out.with_name(f"{request.out.name}.unfinished")
     made: dict[str, Any] = {}
     with rare_collections():
         run = _Run(request)
-        try:
-            for task in tasks:
-                made[task.name] = run.evaluate(task)
-        except BaseException:
-            if made:  # fine-tuning takes hours
-                write_json(unfinished, run.results(made))
-                _log.error("what was finished (%s) is in %s", ", ".join(made), unfinished)
-            raise
+        for task in tasks:
+            made[task.name] = run.evaluate(task)
+            if len(made) < len(tasks):
+                outputs.keep(run.results(made), run.item_lines)
     results = run.results(made)
-    write_json(request.out, results)
-    if request.items:
-        write_text(request.items, "".join(run.item_lines))
-    unfinished.unlink(missing_ok=True)
+    outputs.write(results, run.item_lines)
     return results
-
-
-def _require_writable(request: EvaluationRequest) -> None:
-    """Raise SllamaError for what would otherwise fail when all is scored."""
-    for path in filter(None, (request.out, request.items)):
-        if path.is_dir():
-            raise SllamaError(f"{path}: a folder is there; name a file")
-        above = next(folder for folder in path.absolute().parents if folder.exists())
-        if not (above.is_dir() and os.access(above, os.W_OK)):
-            raise SllamaError(f"{path}: {above} is no folder that can be written to")
-    if request.items and request.items.resolve() == request.out.resolve():
-        raise SllamaError(f"{request.items}: named for the results (--out) and for the items too")
 
 
 def _why_missing(task: TaskDescription, data: Path | None, error: MissingDataError) -> str:
@@ -139,10 +122,12 @@ class _Run:
 
     def results(self, tasks: dict[str, Any]) -> dict[str, Any]:
         """Return the file of results: of the tasks, and what scored them."""
+        return {"schema": 1, "tasks": tasks, **self._facts}
+
+    @cached_property
+    def _facts(self) -> dict[str, Any]:
         request = self.request
         return {
-            "schema": 1,
-            "tasks": tasks,
             "model": describe_model(self.scorer, request.model),
             "tokenizer": describe_tokenizer(self.encoder, self.tokenizer_path),
             "dtype": request.config.dtype if request.model else "float64",

@@ -3,16 +3,25 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from pipeline.evaluate.forward import without_cache
 from pipeline.evaluate.heldout import HeldoutDocument, heldout_documents
 from pipeline.evaluate.results import NonFiniteError
+from pipeline.evaluate.settings import Settings, settings_of
 from pipeline.progress import Progress
 from pipeline.seeding import derive_seed
+
+
+class _Samples(Settings):
+    temperatures: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(strict=False)]
+    max_tokens: Annotated[int, Field(gt=0)]
+    prompts: Annotated[int, Field(ge=0)]
+    prompt_words: Annotated[int, Field(gt=0)]
 
 
 def write_samples(
@@ -23,20 +32,18 @@ def write_samples(
     `scorer` is a FastScorer; `metadata` has `temperatures`, `max_tokens` (of a continuation),
     `prompts` (documents that lend their beginning, one a source) and `prompt_words`. Nothing is
     chosen among several drawings: each text is the only one of its random stream, which hangs on
-    `seed`, prompt and temperature alone. Raises MissingDataError without a held-out text and
-    NonFiniteError where a logit is not finite.
+    `seed`, prompt and temperature alone. Raises MissingDataError without a held-out text,
+    NonFiniteError where a logit is not finite, SllamaError if the metadata is wrong.
     """
+    wanted = settings_of(_Samples, task, metadata)
     documents = heldout_documents(tokens)
-    prompts = ["", *beginnings(documents, metadata["prompts"], metadata["prompt_words"])]
-    temperatures = [float(temperature) for temperature in metadata["temperatures"]]
+    prompts = ["", *beginnings(documents, wanted.prompts, wanted.prompt_words)]
     samples = []
-    with Progress(task, len(prompts) * len(temperatures), "text") as shown:
+    with Progress(task, len(prompts) * len(wanted.temperatures), "text") as shown:
         for number, prompt in enumerate(prompts):
-            for temperature in temperatures:
+            for temperature in wanted.temperatures:
                 stream = np.random.default_rng(derive_seed(seed, number, str(temperature)))
-                text, ended = continue_text(
-                    scorer, prompt, temperature, metadata["max_tokens"], stream
-                )
+                text, ended = continue_text(scorer, prompt, temperature, wanted.max_tokens, stream)
                 samples.append(
                     {"prompt": prompt, "temperature": temperature, "text": text, "ended": ended}
                 )
@@ -46,7 +53,7 @@ def write_samples(
         "reason": None,
         "n": len(samples),
         "seed": seed,
-        "max_tokens": metadata["max_tokens"],
+        "max_tokens": wanted.max_tokens,
         "samples": samples,
         "null": {},
     }

@@ -23,7 +23,6 @@ from pipeline.errors import SllamaError
 from pipeline.evaluate.aoa_data import read_words, surprisal_records
 from pipeline.evaluate.catalog import GLUE, describe
 from pipeline.evaluate.items import Item, MissingDataError, folder_of, read_jsonl
-from pipeline.evaluate.readers import READERS
 from pipeline.evaluate.results import finite_or_none
 from pipeline.evaluate.submission_fast import fast_results, tasks_of
 from pipeline.evaluate.submission_parts import (
@@ -35,6 +34,7 @@ from pipeline.evaluate.submission_parts import (
     require_sizes,
     sizes_of,
 )
+from pipeline.evaluate.task_items import read_items
 from pipeline.io import write_json
 from pipeline.seeding import derive_seed
 
@@ -53,7 +53,7 @@ def build_submission(
     """Return the submission: {benchmark: {subtask: {"predictions": [{"id", "pred"}, ...]}}}.
 
     items: per-item files of the evaluate stage; fast: results files of the fast tasks, one per
-    checkpoint in the order of the checkpoints; results: those of the tasks, for the one number
+    checkpoint and called as it is (chck_1M.json); results: those of the tasks, for the one number
     among the predictions (`aoa` of 2026); protected: where EWoK lies, if not in `data`. A
     benchmark without scores is null. Raises SllamaError if a benchmark, fast ones among them, does
     not have the number of predictions that the challenge expects.
@@ -118,8 +118,8 @@ def _predictions(
     metadata = describe(part.task).metadata
     subtasks: dict[str, Any] = {}
     try:
-        read = READERS[metadata["reader"]]
-        items = list(read(folder_of(part.task, data), metadata | {"protected": protected}))
+        found = metadata | {"protected": protected}
+        items = read_items(part.task, folder_of(part.task, data), found)
     except MissingDataError as error:
         raise SllamaError(f"{part.task}: {error}; name the folder of its data (--data)") from error
     for item in items:
@@ -226,7 +226,9 @@ def main(argv: list[str] | None = None) -> None:
         "--rules", choices=sorted(PARTS), required=True, help="the challenge's year"
     )
     parser.add_argument("--items", type=Path, nargs="+", required=True, help="per-item scores")
-    parser.add_argument("--fast", type=Path, nargs="*", help="fast results, one per checkpoint")
+    parser.add_argument(
+        "--fast", type=Path, nargs="*", help="fast results, one per checkpoint: chck_1M.json ..."
+    )
     parser.add_argument(
         "--results", type=Path, nargs="*", default=[], help="results of the tasks (aoa of 2026)"
     )

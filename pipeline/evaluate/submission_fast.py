@@ -1,38 +1,34 @@
 """The scores of the fast tasks over the checkpoints, as a submission lists them."""
 
-import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import SllamaError
+from pipeline.evaluate.aoa_data import words_seen
 from pipeline.evaluate.submission_parts import (
     PARTS,
-    STRICT,
-    STRICT_SMALL,
     Rules,
     fast_sizes,
     require_sizes,
+    warn_of_checkpoints,
 )
 from pipeline.io import read_json
 
 # Each year's rule for ties; half credit is what breaking them at random comes to on average.
 _FIGURE: dict[Rules, str] = {"2025": "accuracy_first_wins", "2026": "accuracy"}
-_log = logging.getLogger(__name__)
 
 
-def fast_results(rules: Rules, files: list[Path]) -> dict[str, list[Any]]:
+def fast_results(rules: Rules, files: Sequence[Path]) -> dict[str, list[Any]]:
     """Return, for each benchmark, one {subtask: score} per checkpoint; null where it is missing.
 
-    Raises SllamaError if a file holds no results, or those of another number of items than the
+    `files` are named for their checkpoints and may come in any order: the scores come in that of
+    the words seen. Other checkpoints than those of a track bring a warning. Raises SllamaError if a
+    file has another name or holds no results, or those of another number of items than the
     challenge's fast data has.
     """
-    if len(files) not in (len(STRICT_SMALL), len(STRICT)):
-        _log.warning(
-            "fast results of %d checkpoints; strict-small has %d, chck_1M to chck_100M, strict %d",
-            len(files),
-            len(STRICT_SMALL),
-            len(STRICT),
-        )
+    files = _by_words_seen(files)
+    warn_of_checkpoints("fast results", {path.stem for path in files})
     sizes = fast_sizes(rules)
     parts = {key: part.fast_task for key, part in PARTS[rules].items() if part.fast_task}
     made: dict[str, list[Any]] = {key: [] for key in parts}
@@ -48,6 +44,22 @@ def fast_results(rules: Rules, files: list[Path]) -> dict[str, list[Any]]:
             require_sizes(f"{path}: {key}", found, sizes[key])
             made[key].append(_scores(rules, key, result, groups))
     return made
+
+
+def _by_words_seen(files: Sequence[Path]) -> list[Path]:
+    """Return the files in the order of their checkpoints; a shell puts chck_10M before chck_2M."""
+    found: dict[int, Path] = {}
+    for path in files:
+        words = words_seen(path.stem)
+        if words is None:
+            raise SllamaError(
+                f"{path}: fast results are called as their checkpoint is, chck_1M.json, say; "
+                "rename it or leave it out"
+            )
+        if words in found:
+            raise SllamaError(f"{path}: {found[words]} is of this checkpoint too; leave one out")
+        found[words] = path
+    return [found[words] for words in sorted(found)]
 
 
 def tasks_of(path: Path) -> dict[str, Any]:

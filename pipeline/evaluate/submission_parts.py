@@ -94,17 +94,27 @@ def fast_sizes(rules: Rules) -> dict[str, dict[str, int]]:
 def check_surprisals(rules: Rules, steps: Sequence[str]) -> None:
     """Raise SllamaError unless each checkpoint has as many surprisals as the challenge's words.
 
-    steps: the checkpoint of each. Others than the checkpoints of a track bring a warning.
+    steps: the checkpoint of each. Other checkpoints than those of a track bring a warning.
     """
     found = Counter(steps)
     each = read_yaml(SIZES)["surprisals"][rules]
     require_sizes("aoa", found, dict.fromkeys((step.lower() for step in found), each))
-    if set(found) not in (set(STRICT_SMALL), set(STRICT)):
+    warn_of_checkpoints("aoa", set(found))
+
+
+def warn_of_checkpoints(what: str, found: set[str]) -> None:
+    """Warn unless what was `found` are the checkpoints of a track; `what` begins the line."""
+    if found not in (set(STRICT_SMALL), set(STRICT)):
         _log.warning(
-            "aoa: %d checkpoints; strict-small has %d, chck_1M to chck_100M, strict %d",
+            "%s: %d checkpoints, not those of a track; strict-small has %d, %s to %s, strict %d, "
+            "to %s",
+            what,
             len(found),
             len(STRICT_SMALL),
+            STRICT_SMALL[0],
+            STRICT_SMALL[-1],
             len(STRICT),
+            STRICT[-1],
         )
 
 

@@ -20,7 +20,6 @@ from pipeline.errors import SllamaError
 from pipeline.evaluate.encoding import OptionEncoder
 from pipeline.evaluate.heldout import heldout_documents
 from pipeline.evaluate.items import Item
-from pipeline.evaluate.readers import READERS
 from pipeline.evaluate.results import (
     Scores,
     accuracy_result,
@@ -29,6 +28,7 @@ from pipeline.evaluate.results import (
     require_finite,
     split_by_item,
 )
+from pipeline.evaluate.task_items import read_items
 
 _DECIMALS = 9
 
@@ -134,8 +134,7 @@ class ItemTask(LocalTask):
         """Return the items of the benchmark that the metadata names."""
         if not self.metadata.get("data"):
             raise SllamaError(f"{self.task_name}: name the folder of benchmark data (--data)")
-        reader = READERS[self.metadata["reader"]]
-        return list(reader(Path(self.metadata["data"]), self.metadata))
+        return read_items(self.task_name, Path(self.metadata["data"]), self.metadata)
 
     def construct_requests(self, doc: Item, ctx: str, **place: Any) -> list[Instance]:
         """Return one request per option."""

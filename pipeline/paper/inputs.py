@@ -11,6 +11,7 @@ from pipeline.io import read_yaml, sha256_file
 from pipeline.paper.files import checked, read_made, read_record
 from pipeline.paper.ledger import Ledger, data_fingerprint, read_ledger
 from pipeline.paper.recorded import (
+    Facts,
     corpus_facts,
     data_facts,
     differences,
@@ -29,6 +30,7 @@ from pipeline.report.records import (
     Missing,
     Record,
     TextScores,
+    TokenizerIdentity,
     Tokens,
     TrainMetrics,
 )
@@ -49,6 +51,7 @@ class _Results(Record):
     """A results file of a checkpoint or of a scorer that knows nothing, its tasks still unread."""
 
     tasks: dict[str, dict[str, Any]]
+    tokenizer: TokenizerIdentity
 
 
 @dataclass(frozen=True)
@@ -99,8 +102,9 @@ def read_inputs(settings: Settings, folders: Folders) -> Inputs:
     here; the others count as not run. SllamaError where a file is malformed.
     """
     selected = settings.selected
-    tokens, ledger = _read_tokens(folders), read_ledger(folders.ledger)
-    data = data_fingerprint(folders.plan / _DATA_PLAN)
+    tokens = read_record(Tokens, folders.tokens) if folders.tokens.is_file() else None
+    data, ledger = data_fingerprint(folders.plan / _DATA_PLAN), read_ledger(folders.ledger)
+    wanted = data_facts(read_yaml(folders.plan / _DATA_PLAN)) if data else {}
     runs: dict[str, list[Run]] = {}
     for variant in settings.variants:
         if variant.name in selected.evaluated:
@@ -116,14 +120,15 @@ def read_inputs(settings: Settings, folders: Folders) -> Inputs:
     paths = {name: folders.results / "null" / f"{name}.json" for name in names}
     nulls = {}
     for name, path in paths.items():
-        tasks = _read_null(path, heldout, tokens)
+        own = name in selected.nulls
+        tasks = _read_null(path, heldout, tokens, wanted, own_tokenizer=own)
         if not tasks:  # not run, or without what it needs
             recorded = ledger.null(name, data)
             tasks = tasks if recorded is None else recorded
         if tasks is not None:
             nulls[name] = tasks
     recipes = {run.config_fingerprint for found in runs.values() for run in found}
-    corpus = _corpus(tokens, ledger.corpus(recipes | {data}))
+    corpus = _corpus(_of_plan(tokens, wanted, folders.tokens), ledger.corpus(recipes | {data}))
     return Inputs(settings, corpus, runs, nulls, data)
 
 
@@ -137,15 +142,10 @@ def require_same_items(runs: Sequence[Run], task: str) -> None:
             )
 
 
-def _read_tokens(folders: Folders) -> Tokens | None:
+def _of_plan(tokens: Tokens | None, wanted: Facts, path: Path) -> Tokens | None:
     """What the encode stage says of the corpus, unless it is another than the plan's."""
-    if not folders.tokens.is_file():
-        return None
-    tokens, plan = read_record(Tokens, folders.tokens), folders.plan / _DATA_PLAN
-    if plan.is_file() and (
-        unlike := differences(corpus_facts(tokens), data_facts(read_yaml(plan)))
-    ):
-        _log.warning("%s is not of the plan's corpus and is left out (%s)", folders.tokens, unlike)
+    if unlike := differences(corpus_facts(tokens), wanted):
+        _log.warning("%s is not of the plan's corpus and is left out (%s)", path, unlike)
         return None
     return tokens
 
@@ -241,17 +241,24 @@ def _read_provenance(model: Path) -> dict[str, Any]:
     return record
 
 
-def _read_null(path: Path, heldout: str, tokens: Tokens | None) -> dict[str, Scores] | None:
+def _read_null(
+    path: Path, heldout: str, tokens: Tokens | None, wanted: Facts, *, own_tokenizer: bool
+) -> dict[str, Scores] | None:
     if not path.is_file():
         return None
     values = read_made(path)
     if isinstance(values, dict) and values.get("status") == "missing":
         return {}
-    tasks = checked(_Results, values, str(path)).tasks
-    if unlike := differences(heldout_facts(tasks, heldout), corpus_facts(tokens)):
+    results, corpus = checked(_Results, values, str(path)), corpus_facts(tokens)
+    found = corpus | heldout_facts(results.tasks, heldout)
+    if own_tokenizer:
+        found["vocabulary"] = results.tokenizer.vocab_size
+    else:
+        found.pop("vocabulary", None)
+    if unlike := differences(found, corpus | wanted):
         _log.warning("%s counts as not run: it is of another corpus (%s)", path, unlike)
         return None
-    return _read_tasks(tasks, path)
+    return _read_tasks(results.tasks, path)
 
 
 def _read_tasks(tasks: Mapping[str, dict[str, Any]], path: Path) -> dict[str, Scores]:

@@ -13,6 +13,7 @@ from pipeline.io import read_text, write_text
 from pipeline.paper.ledger import read_ledger
 
 _LEDGER, _RUNS = Path("paper/ledger.csv"), Path("paper/runs.csv")
+Row = dict[str, str]
 _KEY = ("variant", "seed", "config_fingerprint")
 
 
@@ -26,15 +27,17 @@ def main() -> None:
 
 
 def record(runs: Path, ledger: Path) -> int:
-    """Write the rows of `runs` into `ledger`, over those of the same recipe; return how many
-    are new or differ. SllamaError, and nothing is written, if a row of either is malformed.
+    """Write the rows of `runs` into `ledger`, over those of the same recipe: cell by cell if
+    the weights are the same too, whole if they were made anew. Return how many are new or differ.
+    SllamaError, and nothing is written, if a row of either is malformed.
     """
     if not runs.is_file():
         raise SllamaError(f"{runs}: no such file; make the tables first (make paper)")
     for table in (runs, ledger):
         read_ledger(table)
     before = _rows(ledger) if ledger.is_file() else {}
-    new = {key: row for key, row in _rows(runs).items() if before.get(key) != row}
+    made = {key: _merged(before.get(key), row) for key, row in _rows(runs).items()}
+    new = {key: row for key, row in made.items() if before.get(key) != row}
     rows = list((before | new).values())
     columns = list(dict.fromkeys(column for row in rows for column in row))
     target = io.StringIO()
@@ -45,7 +48,14 @@ def record(runs: Path, ledger: Path) -> int:
     return len(new)
 
 
-def _rows(path: Path) -> dict[tuple[str, ...], dict[str, str]]:
+def _merged(before: Row | None, row: Row) -> Row:
+    """Keep what other tables found of the same weights, such as tasks that this one has not."""
+    if before is None or before["model_fingerprint"] != row["model_fingerprint"]:
+        return row
+    return before | {column: value for column, value in row.items() if value}
+
+
+def _rows(path: Path) -> dict[tuple[str, ...], Row]:
     rows = list(csv.DictReader(read_text(path).splitlines()))
     return {tuple(row[name] for name in _KEY): row for row in rows}
 

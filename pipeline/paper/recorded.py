@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from pipeline.io import model_fingerprint, read_yaml
 from pipeline.paper.files import checked
@@ -31,6 +31,7 @@ class Plan(Record):
 
     seed: Count
     data: _PlannedData
+    tokenizer: dict[str, Any] = Field(default_factory=dict)
     model: dict[str, Any]
     train: _PlannedTraining
 
@@ -47,9 +48,9 @@ def read_plan(path: Path) -> Plan:
 
 def wanted_facts(plan: Plan, tokens: Tokens | None, model: Path) -> Facts:
     """What a run has to be, by its resolved recipe, the corpus and the weights that are there."""
-    facts = _recipe(plan.model_dump()) | corpus_facts(tokens)
+    recipe = plan.model_dump()
+    facts = _recipe(recipe) | corpus_facts(tokens) | data_facts(recipe)
     facts["tokens_seen"] = plan.tokens
-    facts["data.source"] = plan.data.source
     if (model / "config.json").is_file():
         facts["weights"] = model_fingerprint(model)
     return facts
@@ -67,7 +68,8 @@ def corpus_facts(tokens: Tokens | None) -> Facts:
 
 def data_facts(recipe: Mapping[str, Any]) -> Facts:
     """What tokens have to show by the recipe of corpus and tokenizer."""
-    facts: Facts = {"data.source": recipe["data"]["source"]}
+    source = (recipe.get("data") or {}).get("source")
+    facts: Facts = {"data.source": source} if source else {}
     tokenizer = recipe.get("tokenizer") or {}
     if tokenizer.get("source") == "train":
         facts["vocabulary"] = tokenizer["vocab_size"]

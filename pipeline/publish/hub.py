@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import SllamaError
 from pipeline.io import git_blob
 from pipeline.progress import redact
-from pipeline.publish.plan import MAIN, Plan, PublishedFile, Revision
+from pipeline.publish.plan import CHECKPOINT_NAME, MAIN, Plan, PublishedFile, Revision
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -33,7 +33,8 @@ def publish_to_hub(
 
     The repository is made if it is not there (`private` counts only then). After each commit the
     Hub's checksums are compared with the plan's. A branch that holds files which are not in the
-    plan is refused, never cleaned. The token is huggingface_hub's own affair: HF_TOKEN, or a login.
+    plan is refused, and so is a checkpoint that is not in it; nothing is ever cleaned. The token
+    is huggingface_hub's own affair: HF_TOKEN, or a login.
 
     SllamaError: refused, unreachable, or other files there than were sent.
     """
@@ -47,10 +48,23 @@ def publish_to_hub(
     api = api or HfApi()
     with _clear_errors(repository):
         api.create_repo(repository, private=private, exist_ok=True)
+        _require_no_other_checkpoints(api, repository, plan)
         for revision in plan.revisions:
             if revision.name != MAIN:
                 api.create_branch(repository, branch=revision.name, exist_ok=True)
             _commit(api, repository, revision)
+
+
+def _require_no_other_checkpoints(api: "HfApi", repository: str, plan: Plan) -> None:
+    """SllamaError if a checkpoint of another run would stay among those of this one."""
+    planned = {revision.name for revision in plan.revisions}
+    branches = {ref.name for ref in api.list_repo_refs(repository).branches}
+    others = sorted(name for name in branches - planned if CHECKPOINT_NAME.fullmatch(name))
+    if others:
+        raise SllamaError(
+            f"{repository}: has revisions {', '.join(others[:5])}, which this model does not have; "
+            "remove them there, or publish to another repository"
+        )
 
 
 def _commit(api: "HfApi", repository: str, revision: Revision) -> None:

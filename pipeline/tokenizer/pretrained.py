@@ -10,12 +10,12 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
+from pipeline.config import MIRROR_VARIABLE
 from pipeline.data.corpus import Document
 from pipeline.errors import SllamaError
 from pipeline.io import read_json
 from pipeline.tokenizer.folder import SpecialTokens, add_bos
 
-_MIRROR_VARIABLE = "SLLAMA_DATA_MIRROR"
 _HUB_NAME = re.compile(r"(?P<name>[\w.-]+(/[\w.-]+)?)(@(?P<revision>[\w.-]+))?")
 _FILES = ["tokenizer.model", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"]
 # Documents of each source on which a converted tokenizer is compared with SentencePiece.
@@ -50,7 +50,7 @@ def load_pretrained(name: str, documents: Iterable[Document]) -> tuple[Tokenizer
 
 
 def _find(name: str) -> Path:
-    mirror = os.environ.get(_MIRROR_VARIABLE)
+    mirror = os.environ.get(MIRROR_VARIABLE)
     places = [Path(name), *([Path(mirror) / name] if mirror else [])]
     for place in places:
         if place.is_dir():
@@ -61,7 +61,7 @@ def _find(name: str) -> Path:
     if hub_name is None or name.endswith((".model", ".json")):
         raise SllamaError(
             f"tokenizer.name {name}: no such file or folder"
-            + (f", nor in {mirror}" if mirror else f"; {_MIRROR_VARIABLE} names no mirror folder")
+            + (f", nor in {mirror}" if mirror else f"; {MIRROR_VARIABLE} names no mirror folder")
         )
     return _tokenizer_file(_download(hub_name["name"], hub_name["revision"]))
 
@@ -77,12 +77,15 @@ def _download(name: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
 
+    # The HTTP client differs between versions of huggingface_hub; this is its root of errors.
+    client_error: type[Exception] = HfHubHTTPError.__bases__[0]
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=_FILES))
-    except (HfHubHTTPError, OSError, ValueError) as error:
+    except (client_error, OSError, ValueError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise SllamaError(
-            f"tokenizer.name {name}: no such path, and the Hub did not give it "
-            f"({str(error).splitlines()[0]}); put its files into a mirror ({_MIRROR_VARIABLE})"
+            f"tokenizer.name {name}: no such path, and the Hub did not give it ({reason}); "
+            f"put its files into a mirror ({MIRROR_VARIABLE})"
         ) from error
 
 

@@ -66,6 +66,13 @@ class CheckpointStore:
                     f"{self.folder}: another process is training this very run; wait for it, or "
                     "set SLLAMA_CHECKPOINTS to another folder"
                 ) from error
+            except OSError as error:
+                _log.warning(
+                    "%s: no locks on this file system (%s): nothing keeps a second process from "
+                    "training this very run",
+                    self.folder,
+                    error.strerror,
+                )
             yield
 
     def save(self, step: int, snapshot: Snapshot) -> None:

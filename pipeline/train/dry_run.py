@@ -1,6 +1,7 @@
 """What a recipe will cost, from a few timed steps that change nothing."""
 
 import resource
+import sys
 import time
 from pathlib import Path
 
@@ -82,7 +83,8 @@ def peak_resident_bytes() -> int:
     try:
         status = Path("/proc/self/status").read_text(encoding="ascii")
     except OSError:
-        return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        unit = 1 if sys.platform == "darwin" else 1024
+        return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Unlike ru_maxrss, this does not begin with the peak of the process that started this one.
     return 1024 * int(status.split("VmHWM:")[1].split()[0])
 

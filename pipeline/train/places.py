@@ -1,14 +1,17 @@
 """What a run reads and writes: checked before its first step."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import Any
 
 from tokenizers import Tokenizer
 
+from pipeline.data.tokens import tokens_fingerprint
 from pipeline.errors import SllamaError
-from pipeline.io import read_json, replaceable_folder
+from pipeline.io import read_json, replaceable_folder, sha256_file
 
 _TOKENIZER = "tokenizer.json"
 _CONFIG = "config.json"
@@ -51,20 +54,26 @@ def require_outputs(places: Places) -> None:
             )
 
 
-def require_tokenizer_of(vocabulary: int, tokenizer: Path) -> None:
-    """SllamaError unless the folder has a tokenizer with as many entries as the tokens have.
+def require_tokenizer_of(facts: Mapping[str, Any], tokenizer: Path) -> None:
+    """SllamaError unless the folder has the tokenizer that made the tokens; facts: tokens.json.
 
-    Both count up to the largest id: there may be gaps below it.
+    A model would be exported with it, and scored with it, whatever it makes of a text.
     """
     path = tokenizer / _TOKENIZER
     try:
         entries = max(Tokenizer.from_file(str(path)).get_vocab().values()) + 1
     except Exception as error:  # tokenizers raises nothing more specific
         raise SllamaError(f"{path}: no tokenizer there ({error}); see --tokenizer") from error
-    if entries != vocabulary:
+    # Both count up to the largest id: there may be gaps below it.
+    if entries != facts["vocab_size"]:
         raise SllamaError(
-            f"{path} has {entries} entries, the tokens were made with {vocabulary}: "
+            f"{path} has {entries} entries, the tokens were made with {facts['vocab_size']}: "
             "they do not belong together"
+        )
+    if tokens_fingerprint(facts["splits"], sha256_file(path)) != facts["fingerprint"]:
+        raise SllamaError(
+            f"{path} is not the tokenizer that made the tokens: name theirs by --tokenizer, or "
+            "run the encode stage again"
         )
 
 

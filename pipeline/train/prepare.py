@@ -121,13 +121,19 @@ class _SplitFacts(BaseModel):
     sha256: str
 
 
+class _SplitsFacts(BaseModel):
+    train: _SplitFacts
+    validation: _SplitFacts
+    test: _SplitFacts
+
+
 class _Facts(BaseModel):
     fingerprint: str
     vocab_size: Annotated[int, Field(gt=0)]
     bos_token_id: int | None
     eos_token_id: int | None
     pad_token_id: int | None
-    splits: dict[str, _SplitFacts]
+    splits: _SplitsFacts
 
 
 def _read_facts(path: Path) -> dict[str, Any]:
@@ -144,7 +150,7 @@ def _read_facts(path: Path) -> dict[str, Any]:
 def _load_split(tokens: Path, name: str, facts: dict[str, Any]) -> TokenSplit:
     path = tokens / f"{name}.safetensors"
     split = TokenSplit.load(path)
-    if sha256_file(path) != facts["splits"].get(name, {}).get("sha256"):
+    if sha256_file(path) != facts["splits"][name]["sha256"]:
         raise SllamaError(
             f"{path}: not the file that tokens.json lists (changed or exchanged since); run the "
             "encode stage again"

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.config import Params
+from pipeline.errors import SllamaError
 from pipeline.train.device import choose_numerics, deterministic_kernels
 from pipeline.train.places import Places, require_outputs, require_tokenizer_of
 from pipeline.train.prepare import Prepared, prepare
@@ -27,13 +28,16 @@ def ready(params: Params, places: Places) -> Iterator[tuple[Prepared, Probe | No
             if ranks.first:
                 require_outputs(places)
             prepared = prepare(params, places.tokens, numerics, ranks)
-            require_tokenizer_of(prepared.facts["vocab_size"], places.tokenizer)
+            require_tokenizer_of(prepared.facts, places.tokenizer)
             yield prepared, _probe(params, prepared, places.tokenizer)
 
 
 def _probe(params: Params, prepared: Prepared, tokenizer: Path) -> Probe | None:
     if params.train.probe_every == 0:
         return None
+    if params.model.embedding == "attn":
+        # Its rows are padded, and this embedding sees what pads them.
+        raise SllamaError("train.probe_every: no probe with model.embedding attn; set it to 0")
     context = params.model.max_position_embeddings
     pairs = Path(params.train.probe_pairs)
     return load_probe(pairs, tokenizer, prepared.facts, context, prepared.ranks)

@@ -3,6 +3,7 @@
 import logging
 import shutil
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -163,16 +164,28 @@ def _take_kept_weights(params: Params, state: TrainingState) -> None:
 def _export(prepared: Prepared, store: CheckpointStore, places: Places) -> None:
     # A link stays: what it leads to is replaced.
     model_out = places.model.resolve()
-    _replace_folder(model_out, prepared, places.tokenizer)
-    if (store.folder / WORD_CHECKPOINTS).exists():
-        shutil.copytree(store.folder / WORD_CHECKPOINTS, model_out / WORD_CHECKPOINTS)
+    exported = (store.folder / WORD_CHECKPOINTS).glob("chck_*")
+    _replace_folder(model_out, prepared, places.tokenizer, sorted(exported))
 
 
-def _replace_folder(folder: Path, prepared: Prepared, tokenizer: Path) -> None:
-    """Export the present weights as `folder`, which is complete as soon as it is there."""
+def _replace_folder(
+    folder: Path, prepared: Prepared, tokenizer: Path, checkpoints: Sequence[Path] = ()
+) -> None:
+    """Export the present weights as `folder`, which is complete as soon as it is there, with its
+    word-counted `checkpoints`.
+    """
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.parent.mkdir(parents=True, exist_ok=True)
     with torch.no_grad(), disk_errors(folder):
         export_model(prepared.state.model, unfinished, tokenizer)
+    for checkpoint in checkpoints:
+        _copy_folder(checkpoint, unfinished / WORD_CHECKPOINTS / checkpoint.name)
     put_in_place(unfinished, folder)
+
+
+def _copy_folder(source: Path, target: Path) -> None:
+    # shutil.copytree goes on after a failure, and its error does not tell a full disk.
+    target.mkdir(parents=True)
+    for path in sorted(source.iterdir()):
+        shutil.copyfile(path, target / path.name)

@@ -135,8 +135,30 @@ def test_half_a_mirror_is_completed_by_the_network(
 ) -> None:
     (mirror / "babylm-strict-small" / "two.train.txt").unlink()
     fetch_corpus(config(mirror=mirror), tmp_path / "raw", hub_catalog())
-    assert len(hub.requests) == 2
-    assert "only 1 of 2 files" in caplog.text
+    assert [path for path, _ in hub.requests] == [f"{PATH}/two.train.txt"]
+    assert "babylm-strict-small as found has no two.txt; looking on the network" in caplog.text
+    for name, text in TEXTS.items():
+        assert (tmp_path / "raw" / f"{name}.txt").read_bytes() == text
+
+
+def test_what_half_a_mirror_lacks_is_named_without_network(
+    mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    (mirror / "babylm-strict-small" / "two.train.txt").unlink()
+    with pytest.raises(SllamaError, match=r"as found has no two\.txt; https://.*/two\.train\.txt"):
+        fetch_corpus(config(mirror=mirror), tmp_path / "raw", hub_catalog())
+    assert not (tmp_path / "raw").exists()
+
+
+def test_where_a_mirror_without_the_corpus_has_to_hold_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    (tmp_path / "mirror").mkdir()
+    place = r"babylm-strict-small/one\.train\.txt and 1 more\. Ways out"
+    with pytest.raises(SllamaError, match=rf"is set; the mirror has no {place}"):
+        fetch_corpus(config(mirror=tmp_path / "mirror"), tmp_path / "raw", hub_catalog())
 
 
 def test_a_damaged_mirror_file_is_named_and_fetched_from_the_network(
@@ -147,6 +169,7 @@ def test_a_damaged_mirror_file_is_named_and_fetched_from_the_network(
     with caplog.at_level(logging.WARNING):
         fetch_corpus(config(mirror=mirror), tmp_path / "raw", hub_catalog())
     assert (tmp_path / "raw" / "two.txt").read_bytes() == TEXTS["two"]
+    assert [path for path, _ in hub.requests] == [f"{PATH}/two.train.txt"]
     for said in ("two.train.txt", hashlib.sha256(damaged).hexdigest()):
         assert said in caplog.text
 

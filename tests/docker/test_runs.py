@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import SllamaError
+from pipeline.recipes import load_recipe, write_params
 from tests.imports import ROOT
 
 sys.path.insert(0, str(ROOT / "docker"))
+import entrypoint
 import runs
 
 
@@ -25,6 +27,19 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]
         monkeypatch.setenv(name, "none")  # and as it was afterwards
     monkeypatch.setattr(runs, "run_forwarding_signals", lambda command: called.append(command) or 0)
     return called
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    """The code of an image, in small."""
+    folder = tmp_path / "image"
+    for name in (".dvc/config", "corpus/README.md", "docker/a.py", "pipeline/a.py", "stages/a.py"):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_text("of the image\n")
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copy(ROOT / name, folder)
+    shutil.copytree(ROOT / "recipes", folder / "recipes")
+    return folder
 
 
 def after(command: list[str], option: str) -> str | None:
@@ -91,13 +106,60 @@ def test_records_name_the_commit_of_the_image_unless_another_is_named(
     assert (os.environ["SLLAMA_COMMIT"], os.environ.get("SLLAMA_DIRTY")) == recorded
 
 
-def test_a_chain_of_the_images_code_names_its_commit(
-    commands: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_chain_is_of_the_image_and_of_one_recipe_whatever_ran_before(
+    commands: list[list[str]], code: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SLLAMA_IMAGE_COMMIT", "0123abc-dirty")
     monkeypatch.setattr(runs, "_dvc", lambda *words: 1)
-    for name in ("dvc.yaml", "params.yaml"):
-        shutil.copy(ROOT / name, tmp_path)
-    shutil.copytree(ROOT / "recipes", tmp_path / "recipes")
-    assert runs.whole_chain("smoke", ROOT, tmp_path) == 1
+    chain = tmp_path / "chain"
+    assert runs.whole_chain("smoke", code, chain) == 1
+    stale = ("pipeline/of_an_older_image.py", "results/evaluate/blimp.json")
+    kept = (".dvc/cache/a", "corpus/mine.txt", "models/sllama/config.json")
+    for name in (*stale, *kept):
+        (chain / name).parent.mkdir(parents=True, exist_ok=True)
+        (chain / name).touch()
+    (chain / "pipeline/a.py").write_text("edited\n")
+    assert runs.whole_chain("demo", code, chain) == 1
+    assert runs.has_code_of_image(code, chain)
+    assert [(chain / name).exists() for name in stale] == [False, False]
+    assert [(chain / name).exists() for name in kept] == [True, True, True]
+    write_params(load_recipe("demo", code / "recipes"), code / "params.yaml")
+    assert (chain / "params.yaml").read_text() == (code / "params.yaml").read_text()
     assert (os.environ["SLLAMA_COMMIT"], os.environ["SLLAMA_DIRTY"]) == ("0123abc", "true")
+
+
+def test_the_chains_of_the_image_have_a_folder_that_git_and_dvc_ignore() -> None:
+    assert entrypoint.CHAIN_FOLDER != ".demo"  # which make demo resets
+    assert f"/{entrypoint.CHAIN_FOLDER}/" in (ROOT / ".gitignore").read_text().splitlines()
+    assert entrypoint.CHAIN_FOLDER in (ROOT / ".dvcignore").read_text().splitlines()
+
+
+def test_an_empty_folder_keeps_the_images_commit_until_its_code_is_another(
+    commands: list[list[str]], code: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    monkeypatch.setenv("SLLAMA_IMAGE_COMMIT", "0123abc")
+    for name in ("SLLAMA_RUNTIME", "SLLAMA_CHECKPOINTS"):
+        monkeypatch.setenv(name, "none")  # and as it was afterwards
+    monkeypatch.setattr(entrypoint, "CODE", code)
+    monkeypatch.setattr(entrypoint, "WORKSPACE", workspace)
+    monkeypatch.setattr(runs, "execute", lambda words: 0)
+
+    def named() -> str | None:
+        for name in ("SLLAMA_COMMIT", "SLLAMA_DIRTY"):
+            os.environ.pop(name, None)
+        assert entrypoint.main("train", ["true"]) == 0
+        return os.environ.get("SLLAMA_COMMIT")
+
+    assert named() == "0123abc"
+    (workspace / "params.yaml").write_text("another recipe\n")
+    assert named() == "0123abc"
+    (workspace / ".git").mkdir()
+    assert named() is None
+    (workspace / ".git").rmdir()
+    (workspace / "pipeline/mine.py").touch()
+    assert named() is None
+    (workspace / "pipeline/mine.py").unlink()
+    (code / "pipeline/a.py").write_text("of a newer image\n")
+    assert named() is None

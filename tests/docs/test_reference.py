@@ -61,7 +61,7 @@ def test_every_key_of_params_yaml_stands_in_its_section() -> None:
         "| `vocab_size` | integer or null | > 0 | `32000` | entries, special tokens included "
         "(source: train) |",
         "| `schedule` | text | `cosine`, `linear`, `wsd`, `constant` | `cosine` | after warm-up |",
-        "| `validation_fraction` | number | >= 0, <= 1 | `0.01` | share of documents held out for "
+        "| `validation_fraction` | number | > 0, <= 1 | `0.01` | share of documents held out for "
         "validation |",
         "| `null_scorers` | list of text | `uniform`, `unigram`, `bigram` | `[uniform, unigram]` | "
         "scorers that know nothing of syntax, run beside the model |",

@@ -129,7 +129,7 @@ def test_the_fingerprint_tells_corpora_and_tokenizers_apart(work: Path, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("validation", "test", "named"), [(0.0, 0.1, "validation"), (0.1, 0.0, "test")]
+    ("validation", "test", "named"), [(1e-9, 0.1, "validation"), (0.1, 1e-9, "test")]
 )
 def test_an_empty_split_is_refused(
     work: Path, tmp_path: Path, validation: float, test: float, named: str

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pipeline.errors import SllamaError
+from pipeline.evaluate import aoa_run
 from pipeline.evaluate.aoa import child_age, correlation, model_age, sigmoid
 from pipeline.evaluate.aoa_data import (
     find_checkpoints,
@@ -276,6 +277,44 @@ def test_of_a_word_listed_twice_the_first_row_counts(tmp_path: Path) -> None:
     path.write_text(path.read_text() + "dog," + ",".join(["0.1"] * 15) + "\n")
     assert ages["dog"] is not None
     assert read_children(tmp_path, folder) == ages
+
+
+def test_a_share_that_is_not_there_may_be_called_so_in_any_way(tmp_path: Path) -> None:
+    write_words(tmp_path)
+    write_children(tmp_path)
+    folder, path = AFTER_BOS["folder"], tmp_path / "aoa" / "cdi_human.csv"
+    header, first, *others = path.read_text().splitlines()
+    word, share, *shares = first.split(",")
+    read = []
+    for cell in ("", "NA", "N/A", "null", "NaN", " na "):
+        row = ",".join([word, cell, *shares])
+        path.write_text("\n".join([header, row, *others]) + "\n")
+        read.append(read_children(tmp_path, folder))
+    assert read[0]["dog"] is not None
+    assert read == [read[0]] * 6
+    path.write_text("\n".join([header, f"{word},{share}?," + ",".join(shares)]) + "\n")
+    with pytest.raises(SllamaError, match=r"cdi_human\.csv, row 0: could not convert"):
+        read_children(tmp_path, folder)
+
+
+@pytest.mark.parametrize("allow_missing", [True, False])
+def test_the_ages_of_children_are_read_before_anything_is_scored(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allow_missing: bool
+) -> None:
+    def score(*arguments: Any) -> Any:
+        raise AssertionError("scored")
+
+    monkeypatch.setattr(aoa_run, "load_model", score)
+    config = make_config(tasks=["aoa"], allow_missing=allow_missing)
+    path = write_words(tmp_path) / "aoa" / "cdi_human.csv"
+    path.write_text("word,16\ndog,many\n")
+    with pytest.raises(SllamaError, match=r"cdi_human\.csv, row 0"):
+        run_aoa("aoa", AFTER_BOS, model, None, tmp_path, config, {})
+    path.unlink()
+    # Without them there is something to score where they may be missing: the surprisals.
+    expected = AssertionError if allow_missing else MissingDataError
+    with pytest.raises(expected, match=r"scored|cdi_human\.csv is not among"):
+        run_aoa("aoa", AFTER_BOS, model, None, tmp_path, config, {})
 
 
 @pytest.mark.parametrize("listed", [[], {"dog": 3}, {"dog": ["A"]}, {"dog": []}])

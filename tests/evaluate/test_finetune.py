@@ -236,7 +236,7 @@ def test_the_schedule_warms_up_and_ends_at_a_tenth() -> None:
 )
 def test_a_bad_row_is_named(tmp_path: Path, row: dict[str, Any], message: str) -> None:
     write(tmp_path / "glue_filtered" / "rte.train.jsonl", [row])
-    recipe = recipe_of(metadata())
+    recipe = recipe_of("glue_rte", metadata())
     with pytest.raises(SllamaError, match=f"item 0: .*{message}"):
         read_examples(tmp_path, recipe.train, recipe)
 
@@ -244,7 +244,7 @@ def test_a_bad_row_is_named(tmp_path: Path, row: dict[str, Any], message: str) -
 def test_braces_in_a_text_are_text(tmp_path: Path) -> None:
     row = {"sentence1": "{sentence2}", "sentence2": "{0}", "label": 1}
     write(tmp_path / "glue_filtered" / "rte.train.jsonl", [row])
-    recipe = recipe_of(metadata())
+    recipe = recipe_of("glue_rte", metadata())
     (example,) = read_examples(tmp_path, recipe.train, recipe)
     assert example == Example(("{sentence2}", "{0}"), 1)
 
@@ -259,22 +259,28 @@ def test_missing_training_data_is_missing_and_a_loss_that_is_not_finite_is_an_er
         run(model_folder, data)
 
 
+SENTENCES = ("{sentence1}", "{sentence2}")
+ASKS = "Question: {question} Answer: {answer}"
+REFERS = 'Does "{span2_text}" refer to "{span1_text}" in this passage?'
+
+
 @pytest.mark.parametrize(
-    ("task", "labels", "metric", "epochs", "batch"),
+    ("task", "labels", "metric", "epochs", "batch", "texts"),
     [
-        ("boolq", 2, "accuracy", 10, 16),
-        ("mnli", 3, "accuracy", 10, 32),
-        ("mrpc", 2, "f1", 10, 32),
-        ("multirc", 2, "accuracy", 10, 16),
-        ("qqp", 2, "f1", 10, 32),
-        ("rte", 2, "accuracy", 10, 32),
-        ("wsc", 2, "accuracy", 30, 32),
+        ("boolq", 2, "accuracy", 10, 16, ("{question}", "{passage}")),
+        ("mnli", 3, "accuracy", 10, 32, ("{premise}", "{hypothesis}")),
+        ("mrpc", 2, "f1", 10, 32, SENTENCES),
+        ("multirc", 2, "accuracy", 10, 16, (ASKS, "{paragraph}")),
+        ("qqp", 2, "f1", 10, 32, ("{question1}", "{question2}")),
+        ("rte", 2, "accuracy", 10, 32, SENTENCES),
+        ("wsc", 2, "accuracy", 30, 32, (REFERS, "{text}")),
     ],
 )
 def test_recipes_are_the_official_ones(
-    task: str, labels: int, metric: str, epochs: int, batch: int
+    task: str, labels: int, metric: str, epochs: int, batch: int, texts: tuple[str, str]
 ) -> None:
-    recipe = recipe_of(describe(f"glue_{task}").metadata)
+    recipe = recipe_of(task, describe(f"glue_{task}").metadata)
     assert (recipe.name, recipe.labels, recipe.metric) == (task, labels, metric)
+    assert (recipe.first, recipe.second) == texts
     assert (recipe.epochs, recipe.batch_size, recipe.learning_rate) == (epochs, batch, 3e-5)
     assert recipe.seeds == (42,)

@@ -48,6 +48,14 @@ def test_wug_has_no_correlation_when_everything_ties(wug: Any) -> None:
     assert result["tie_rate"] == 1.0
 
 
+@pytest.mark.parametrize("broken", [-math.inf, math.inf, math.nan])
+def test_wug_has_no_correlation_where_a_score_is_not_finite(wug: Any, broken: float) -> None:
+    scores = [score for i in range(10) for score in (float(i), 0.0)]
+    result = summarise(wug, [broken, *scores[1:]])
+    assert result["score"] is result["ci95"] is None
+    assert (result["n"], result["nonfinite"]) == (10, 1)
+
+
 COLUMNS = ["Subtlex_log10", "length", "context_length"]
 
 
@@ -90,6 +98,13 @@ def test_reading_puts_both_regressions_together(tmp_path: Path) -> None:
             writer.writerow([*times, *generator.normal(size=4), "The cat", "sat", "The", "cat"])
     task = load("reading", tmp_path)
     before = generator.normal(size=120)
-    result = summarise(task, [-v for pair in zip(surprisal, before, strict=True) for v in pair])
+    scores = [-v for pair in zip(surprisal, before, strict=True) for v in pair]
+    result = summarise(task, scores)
     assert result["eye_tracking"] == pytest.approx(0.99, abs=0.02)
     assert result["score"] == pytest.approx((result["eye_tracking"] + result["self_paced"]) / 2)
+    assert result["nonfinite"] == 0
+    # The second score is of the word before, which the regression on self-paced reading has too.
+    for place in (0, 1):
+        without = summarise(task, [math.nan if i == place else v for i, v in enumerate(scores)])
+        assert without["score"] is without["eye_tracking"] is without["self_paced"] is None
+        assert (without["n"], without["nonfinite"]) == (120, 1)

@@ -108,14 +108,14 @@ def test_as_many_words_have_a_word_before_as_in_the_official_pipeline(data: Path
 def test_glue_is_as_large_as_the_challenge_says(
     data: Path, task: str, train: int, valid: int
 ) -> None:
-    recipe = recipe_of(describe(f"glue_{task}").metadata)
+    recipe = recipe_of(task, describe(f"glue_{task}").metadata)
     assert len(read_examples(data, recipe.train, recipe)) == train
     assert len(read_examples(data, recipe.valid, recipe)) == valid
 
 
 @pytest.mark.parametrize("task", ["boolq", "multirc"])
 def test_two_glue_tasks_lack_their_training_data(data: Path, task: str) -> None:
-    recipe = recipe_of(describe(f"glue_{task}").metadata)
+    recipe = recipe_of(task, describe(f"glue_{task}").metadata)
     assert read_examples(data, recipe.valid, recipe)
     with pytest.raises(MissingDataError, match=rf"{task}\.train\.jsonl"):
         read_examples(data, recipe.train, recipe)

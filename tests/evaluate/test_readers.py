@@ -31,16 +31,18 @@ def read(task: str, data: Path) -> list[Item]:
 def test_every_task_names_a_source_of_the_catalog_and_how_it_is_read(task: str) -> None:
     description = describe(task)
     if description.source is None:
-        assert task in {"heldout", "samples"}
+        assert task in {"heldout", "samples", "ewok", "ewok_2026"}
         assert description.parts == ()
-        return
-    assert description.source in load_catalog().benchmarks
-    if description.kind == "choice":
+    else:
+        assert description.source in load_catalog().benchmarks
+    if task == "heldout":
+        assert "reader" not in description.metadata
+    elif description.kind == "choice":
         assert description.metadata["reader"] in READERS
     elif description.kind == "finetune":
-        assert recipe_of(description.metadata).metric in METRICS
+        assert recipe_of(task, description.metadata).metric in METRICS
     else:
-        assert description.kind == "aoa"
+        assert description.kind in {"aoa", "samples"}
 
 
 @pytest.mark.parametrize("layout", ["babylm_eval/full_eval/blimp_filtered", "blimp_filtered"])
@@ -81,6 +83,10 @@ def test_an_archive_is_read_in_memory_and_a_broken_one_is_named(tmp_path: Path) 
         opened.writestr("ewok_fast/social.jsonl", json.dumps(EWOK) + "\n")
     assert read("ewok_fast", tmp_path)[0].identifier == "social_0"
     assert [path.name for path in tmp_path.rglob("*")] == ["ewok", "ewok_fast.zip"]
+    with zipfile.ZipFile(archive, "a") as opened:
+        opened.writestr("ewok_fast/spatial.jsonl", "")
+    with pytest.raises(SllamaError, match=r"ewok_fast/spatial\.jsonl: no items; fetch it again"):
+        read("ewok_fast", tmp_path)
     archive.write_bytes(b"not an archive")
     with pytest.raises(SllamaError, match=r"ewok_fast\.zip"):
         read("ewok_fast", tmp_path)
@@ -89,7 +95,7 @@ def test_an_archive_is_read_in_memory_and_a_broken_one_is_named(tmp_path: Path) 
 def test_ewok_is_also_read_from_the_folder_of_protected_data(tmp_path: Path) -> None:
     protected = tmp_path / "protected"
     metadata = {**describe("ewok").metadata, "protected": protected}
-    with pytest.raises(MissingDataError, match="nor in the folder of protected data"):
+    with pytest.raises(MissingDataError, match=r"nor in the folder of protected data .SLLAMA_PROT"):
         list(READERS["ewok"](tmp_path, metadata))
     write_rows(protected / "full_eval" / "ewok_filtered" / "social.jsonl", [EWOK])
     assert [item.identifier for item in READERS["ewok"](tmp_path, metadata)] == ["social_0"]

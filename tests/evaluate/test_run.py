@@ -21,7 +21,7 @@ from pipeline.errors import SllamaError
 from pipeline.evaluate.catalog import describe, known_tasks, parts_of, task_names
 from pipeline.evaluate.loading import load_model
 from pipeline.evaluate.readers import READING_NUMBERS
-from pipeline.evaluate.run import EvaluationRequest, run_evaluation
+from pipeline.evaluate.run import EvaluationRequest, _Run, run_evaluation
 from stages.evaluate import arguments, work
 from tests.evaluate.toys import PAIRS, make_config, make_model, write_pairs
 from tests.imports import ROOT
@@ -300,22 +300,49 @@ def test_tokens_of_another_tokenizer_of_the_same_size_are_refused(
 def test_what_was_finished_is_kept_if_a_later_task_ends_the_run(
     tmp_path: Path, tokenizer_folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     write_pairs(tmp_path / "data" / "demo", "pairs", PAIRS)
     tokens = write_tokens(tmp_path / "tokens")
     (tmp_path / "out.json").write_text("of an earlier run")
     held_out = (tokens / "test.jsonl").read_text()
     (tokens / "test.jsonl").write_text("{")
     asked = {"scorer": "uniform", "tokenizer": tokenizer_folder, "data": tmp_path / "data"}
+    asked["items"] = tmp_path / "items.jsonl"
     with pytest.raises(SllamaError, match=r"test\.jsonl"):
         run(tmp_path, ["demo_pairs", "heldout"], tokens=tokens, **asked)
     assert (tmp_path / "out.json").read_text() == "of an earlier run"
-    unfinished = tmp_path / "out.json.unfinished"
-    assert f"what was finished (demo_pairs) is in {unfinished}" in caplog.text
-    kept = json.loads(unfinished.read_text())
+    assert not (tmp_path / "items.jsonl").exists()
+    unfinished, items = (tmp_path / f"{name}.unfinished" for name in ("out.json", "items.jsonl"))
+    assert f"finished so far (demo_pairs): in {unfinished}" in caplog.messages
+    kept, kept_items = json.loads(unfinished.read_text()), items.read_text()
     (tokens / "test.jsonl").write_text(held_out)
     whole = run(tmp_path, ["demo_pairs", "heldout"], tokens=tokens, **asked)
     assert kept == {**whole, "tasks": {"demo_pairs": whole["tasks"]["demo_pairs"]}}
+    lines = (tmp_path / "items.jsonl").read_text()
+    assert len(kept_items.splitlines()) == len(PAIRS)
+    assert lines.startswith(kept_items)
     assert not unfinished.exists()
+    assert not items.exists()
+
+
+def test_what_is_finished_is_on_disk_before_the_next_task_begins(
+    tmp_path: Path, tokenizer_folder: Path, benchmarks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a kill, of which nobody is told, costs one task alone."""
+    found: list[set[str]] = []
+    evaluate = _Run.evaluate
+
+    def watched(self: _Run, task: Any) -> dict[str, Any]:
+        found.append({path.name for path in tmp_path.iterdir()})
+        return evaluate(self, task)
+
+    monkeypatch.setattr(_Run, "evaluate", watched)
+    options: dict[str, Any] = {"scorer": "uniform", "tokenizer": tokenizer_folder}
+    items = tmp_path / "items.jsonl"
+    run(tmp_path, ["demo_pairs", "comps", "wug_past"], data=benchmarks, items=items, **options)
+    kept = {"out.json.unfinished", "items.jsonl.unfinished"}
+    assert found == [set(), kept, kept]
+    assert {path.name for path in tmp_path.iterdir()} == {"out.json", "items.jsonl"}
 
 
 @pytest.mark.parametrize("line", ["{", "[]", '{"sentence_good": "a"}', '{"sentence_good": ""}'])
@@ -369,3 +396,5 @@ def test_tasks_of_one_source_ask_for_their_parts_and_one_may_ask_for_all() -> No
         "full_eval/glue_filtered/rte.valid.jsonl",
     )
     assert parts_of(["ewok_fast"]) == {"ewok-fast": ()}
+    assert parts_of(["ewok", "ewok_2026", "ewok_core"]) == {"ewok": ()}
+    assert parts_of(["ewok", "ewok_2026"]) == {}

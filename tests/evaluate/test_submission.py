@@ -10,7 +10,7 @@ from pipeline.evaluate import submission_parts
 from pipeline.evaluate.readers import READING_NUMBERS
 from pipeline.evaluate.submission import build_submission, main
 from pipeline.evaluate.submission_fast import fast_results
-from pipeline.evaluate.submission_parts import PARTS, STRICT_SMALL, Rules, fast_sizes
+from pipeline.evaluate.submission_parts import PARTS, STRICT, STRICT_SMALL, Rules, fast_sizes
 from pipeline.io import read_yaml
 
 PAIRS = [{"sentence_good": "A.", "sentence_bad": "B."}] * 3
@@ -41,6 +41,9 @@ def score_lines(task: str, scores: dict[str, list[float | None]]) -> list[dict[s
     return [{"task": task, "item": item, "scores": row} for item, row in scores.items()]
 
 
+NO_TRACK = (
+    "not those of a track; strict-small has 19, chck_1M to chck_100M, strict 28, to chck_1000M"
+)
 SCORES = {"island_0": [-1.0, -2.0], "island_1": [-2.0, -1.0], "island_2": [-1.0, -1.0]}
 
 
@@ -122,10 +125,7 @@ def test_surprisals_in_context_and_the_score_are_of_2026(
     write_lines(items, score_lines("aoa_2026", dict(list(scores.items())[:6])))
     assert build_submission("2026", [items], data)["aoa"] is None
     assert "aoa: no results of aoa_2026 (--results), left null" in caplog.messages
-    assert (
-        "aoa: 3 checkpoints; strict-small has 19, chck_1M to chck_100M, strict 28"
-        in caplog.messages
-    )
+    assert f"aoa: 3 checkpoints, {NO_TRACK}" in caplog.messages
 
 
 def test_each_item_of_global_piqa_stands_under_its_own_name(data: Path) -> None:
@@ -198,9 +198,9 @@ def test_files_that_hold_no_scores_are_named(data: Path, scores: Any) -> None:
 @pytest.mark.parametrize("text", ['{"rows": []}', "[1]", '{"tasks": []}'])
 def test_a_fast_file_that_holds_no_results_is_named(data: Path, text: str) -> None:
     items = write_lines(data / "items.jsonl", score_lines("blimp_filtered", SCORES))
-    fast = data / "fast.json"
+    fast = data / "chck_1M.json"
     fast.write_text(text)
-    with pytest.raises(SllamaError, match=r"fast\.json: not the results of an evaluation"):
+    with pytest.raises(SllamaError, match=r"chck_1M\.json: not the results of an evaluation"):
         build_submission("2025", [items], data, [fast])
 
 
@@ -279,30 +279,52 @@ def write_fast(path: Path, tasks: dict[str, dict[str, Any]]) -> Path:
     return path
 
 
-def test_fast_results_come_in_the_order_of_the_checkpoints(
+def test_fast_results_come_in_the_order_of_the_words_seen(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    files = [write_fast(tmp_path / f"{n}.json", fast_tasks("2025", n)) for n in range(19)]
-    del (without := fast_tasks("2025"))["ewok_fast"]
+    files = [
+        write_fast(tmp_path / f"{name}.json", fast_tasks("2025", number))
+        for number, name in enumerate(STRICT_SMALL)
+    ]
+    by_the_shell = sorted(files)
+    assert [path.stem for path in by_the_shell[:3]] == ["chck_100M", "chck_10M", "chck_1M"]
+    del (without := fast_tasks("2025", 1))["ewok_fast"]
     write_fast(files[1], without)
-    made = fast_results("2025", files)
+    made = fast_results("2025", by_the_shell)
     assert set(made) == {*PARTS["2025"]} - {"comps"}
-    assert [scores["passive_1"] for scores in made["blimp"]][::9] == [0.0, 0.45, 0.9]
+    assert [scores["passive_1"] for scores in made["blimp"]] == [n / 20 for n in range(19)]
     assert [len(scores or ()) for scores in made["ewok"]] == [11, 0, *[11] * 17]
     assert made["reading"] == [{"spr": 0.5, "rt": None}] * 19
     assert made["wug_past"] == [{"wug_past": 0.25}] * 19
     assert caplog.messages == []
     fast_results("2025", files[:3])
-    assert caplog.messages == [
-        "fast results of 3 checkpoints; strict-small has 19, chck_1M to chck_100M, strict 28"
-    ]
+    of_strict = write_fast(tmp_path / f"{STRICT[-1]}.json", fast_tasks("2025"))
+    fast_results("2025", [*files[1:], of_strict])
+    assert caplog.messages == [f"fast results: {n} checkpoints, {NO_TRACK}" for n in (3, 19)]
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("all.json", "all.json: fast results are called as their checkpoint is"),
+        ("chck_1M.json.provenance.json", "provenance.json: fast results are called as"),
+        ("again/chck_1M.json", "again/chck_1M.json: .*chck_1M.json is of this checkpoint too"),
+    ],
+)
+def test_a_fast_file_that_is_of_no_checkpoint_of_its_own_is_named(
+    tmp_path: Path, name: str, complaint: str
+) -> None:
+    (tmp_path / "again").mkdir()
+    files = [write_fast(tmp_path / one, fast_tasks("2026")) for one in ("chck_1M.json", name)]
+    with pytest.raises(SllamaError, match=complaint):
+        fast_results("2026", files)
 
 
 @pytest.mark.parametrize(("rules", "score"), [("2025", 0.5), ("2026", 0.25)])
 def test_a_fast_score_follows_the_rule_of_its_year_for_ties(
     tmp_path: Path, rules: Rules, score: float
 ) -> None:
-    file = write_fast(tmp_path / "fast.json", fast_tasks(rules, 10))
+    file = write_fast(tmp_path / "chck_1M.json", fast_tasks(rules, 10))
     for key in ("blimp", "blimp_supplement", "ewok"):
         assert {*fast_results(rules, [file])[key][0].values()} == {score}
 
@@ -313,8 +335,8 @@ def test_fast_results_over_other_items_are_refused(tmp_path: Path, key: str) -> 
     result = tasks[str(part.fast_task)]
     counted = next(iter(result.get("paradigms", {key: result}).values()))
     counted["n"] -= 1
-    file = write_fast(tmp_path / "fast.json", tasks)
-    with pytest.raises(SllamaError, match=rf"fast\.json: {key}: expects other numbers"):
+    file = write_fast(tmp_path / "chck_1M.json", tasks)
+    with pytest.raises(SllamaError, match=rf"chck_1M\.json: {key}: expects other numbers"):
         fast_results("2025", [file])
     result["status"] = "missing"
     write_fast(file, tasks)
@@ -326,7 +348,7 @@ def test_fast_results_without_a_subtask_are_refused(data: Path, monkeypatch: Any
     items = write_lines(data / "items.jsonl", score_lines("glue_wsc", {}))
     tasks = fast_tasks("2026")
     del tasks["blimp_fast"]["paradigms"]["passive_1"]
-    file = write_fast(data / "fast.json", tasks)
+    file = write_fast(data / "chck_1M.json", tasks)
     with pytest.raises(SllamaError, match="expects other numbers of predictions for passive_1;"):
         build_submission("2026", [items], data, [file])
 

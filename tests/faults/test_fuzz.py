@@ -4,6 +4,7 @@ import copy as copying
 import json
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from hypothesis import strategies as st
 
 from pipeline.config import load_params, parse_params
 from pipeline.errors import SllamaError
-from pipeline.evaluate.catalog import TASKS, parse_task
+from pipeline.evaluate.catalog import KINDS, TASKS, parse_task
+from pipeline.evaluate.finetune.recipe import recipe_of
 from pipeline.evaluate.items import MissingDataError
 from pipeline.evaluate.readers import READERS, READING_NUMBERS
+from pipeline.evaluate.task_items import read_items
 from pipeline.io import read_yaml
 from tests.faults.effort import INPUTS
 from tests.imports import ROOT
@@ -116,22 +119,36 @@ METADATA = st.fixed_dictionaries(
         "source": VALUES,
         "folder": VALUES,
         "files": VALUES,
-        "kind": VALUES,
+        "kind": st.sampled_from(KINDS) | VALUES,
         "whole_source": VALUES,
+        "reader": st.sampled_from(sorted(READERS)) | VALUES,
+        "compare": st.just("targets") | VALUES,
+        "prefix": VALUES,
+        "seeds": VALUES,
     },
 )
+TASK_VALUES = st.fixed_dictionaries({"metadata": METADATA}, optional={"class": st.just("a.B")})
 
 
 @INPUTS
-@given(text=DOCUMENTS | _edited_task() | METADATA.map(lambda m: json.dumps({"metadata": m})))
+@given(text=DOCUMENTS | _edited_task() | TASK_VALUES.map(json.dumps))
+@example(text='{"class": "a.B", "metadata": {"source": null, "reader": "minimal_pair"}}')
+@example(text='{"class": "a.B", "metadata": {"source": null, "reader": "ewok", "folder": "x"}}')
+@example(text='{"metadata": {"source": null, "kind": "finetune", "files": ["x"]}}')
 def test_no_task_file_ends_in_a_traceback(text: str) -> None:
     try:
         task = parse_task("fuzzed", text, "fuzzed.yaml")
     except SllamaError as error:
         assert str(error).startswith("fuzzed.yaml: ")  # noqa: PT017
         return
-    assert isinstance(task.kind, str)
+    assert task.kind in KINDS
     assert all(isinstance(part, str) for part in task.parts)
+    # OSError, which is one line too: a name may be longer than the file system takes.
+    with tempfile.TemporaryDirectory() as name, suppress(SllamaError, MissingDataError, OSError):
+        if task.kind == "choice":
+            read_items("fuzzed", Path(name), task.metadata)
+        elif task.kind == "finetune":
+            recipe_of("fuzzed", task.metadata)
 
 
 KEYS = {

@@ -202,7 +202,10 @@ def _null() -> dict[str, Any]:
     paradigms = {name: _choice(0.5, 0.9194, 0.0806) for name in PARADIGMS}
     blimp = {"status": "ok", **_choice(0.5, 0.9194, 0.0806), "paradigms": paradigms}
     missing = {"status": "missing", "reason": "it is gated"}
-    return {"tasks": {"blimp_filtered": blimp, "ewok": missing, "heldout": _heldout(4.0)}}
+    return {
+        "tokenizer": {"fingerprint": "t", "vocab_size": 2048},
+        "tasks": {"blimp_filtered": blimp, "ewok": missing, "heldout": _heldout(4.0)},
+    }
 
 
 def _items(variant: str, seed: int) -> str:

@@ -51,6 +51,16 @@ def test_what_the_tables_do_not_have_stays_and_a_run_made_anew_replaces(
     ]
 
 
+def test_what_other_tables_found_of_the_same_weights_stays(runs: Path, tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.csv"
+    record(runs, ledger)
+    head, *others = ledger.read_text().splitlines()
+    whole = [f"{head},other.bits_per_byte", *(f"{line},2.5" for line in others)]
+    ledger.write_text("\n".join(whole) + "\n")
+    assert record(runs, ledger) == 0
+    assert ledger.read_text().splitlines() == whole
+
+
 @pytest.mark.parametrize("damaged", ["runs.csv", "ledger.csv"])
 def test_a_malformed_table_is_refused_and_nothing_is_written(
     damaged: str, runs: Path, tmp_path: Path

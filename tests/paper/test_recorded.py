@@ -1,6 +1,7 @@
 """Rows are of runs that fit their plans; what another profile left behind is not read."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,36 @@ def test_a_null_scorer_on_another_corpus_counts_as_not_run(
     change(path, lambda scores: scores["tasks"]["heldout"].update(bytes=51))
     assert set(read_inputs(settings(), folders).nulls) == {"uniform_llama"}
     assert "held-out bytes: 51 -> 50" in caplog.text
+
+
+@pytest.mark.parametrize("planned", [2048, 512])  # the scorer's tokens are old, or the plan is new
+def test_a_null_scorer_with_another_vocabulary_counts_as_not_run(
+    planned: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folders = write_runs(tmp_path)
+    found = 2048 + 512 - planned
+    tokenizer = {"source": "train", "vocab_size": planned}
+    change(folders.plan / "data.yaml", lambda plan: plan.update(tokenizer=tokenizer))
+    for name in ("uniform", "uniform_llama"):
+        scores = json.loads((folders.results / "null" / "uniform.json").read_text())
+        scores["tokenizer"]["vocab_size"] = found
+        (folders.results / "null" / f"{name}.json").write_text(json.dumps(scores))
+    made = read_inputs(settings(), folders)
+    assert set(made.nulls) == {"uniform_llama"}  # a tokenizer of its own
+    assert f"vocabulary: {found} -> {planned}" in caplog.text
+    assert (made.corpus is None) == (planned == 512)
+
+
+def test_runs_and_null_scorers_beside_tokens_of_another_corpus_are_of_that_corpus(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folders = write_runs(tmp_path / "here")
+    shutil.copy(write_runs(tmp_path / "other", stand_in=False).tokens, folders.tokens)
+    made = read_inputs(settings(), folders)
+    assert (counted(made), made.corpus) == ([], None)
+    assert made.nulls == {"uniform_llama": {}}  # not run, no tokenizer in a mirror
+    assert "peer-1 counts as not run, for it does not fit" in caplog.text
+    assert "data.source: babylm-strict-small -> babylm-standin" in caplog.text
 
 
 def test_what_cannot_be_compared_is_taken_as_it_is(tmp_path: Path) -> None:

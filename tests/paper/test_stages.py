@@ -53,7 +53,8 @@ def test_a_tokenizer_that_no_mirror_has_is_noted(
 
 
 def test_the_own_tokenizer_may_not_be_missing(tmp_path: Path) -> None:
-    given = {"scorer": "uniform", "tasks": "heldout", "data": tmp_path, "tokens": tmp_path}
+    tasks = "heldout, heldout,"
+    given = {"scorer": "uniform", "tasks": tasks, "data": tmp_path, "tokens": tmp_path}
     out = tmp_path / "null.json"
     with pytest.raises(SllamaError, match="no such tokenizer"):
         run(paper_null, **given, tokenizer=tmp_path / "absent", out=out)
@@ -69,6 +70,14 @@ def test_a_run_without_checkpoints_has_an_empty_curve(tmp_path: Path) -> None:
     run(paper_curve, **folders, metrics=tmp_path / "metrics.json", tasks="heldout", out=out)
     assert out.is_dir()
     assert list(out.iterdir()) == []
+
+
+def test_the_tasks_of_a_curve_may_be_spaced_and_repeated(tmp_path: Path) -> None:
+    (tmp_path / "metrics.json").write_text('{"word_checkpoints": ["chck_1M"]}')
+    folders = dict.fromkeys(("model", "data", "tokens"), tmp_path)
+    options = {"metrics": tmp_path / "metrics.json", "out": tmp_path / "curve"}
+    with pytest.raises(SllamaError, match=r"chck_1M: no config\.json"):
+        run(paper_curve, **folders, **options, tasks="heldout, heldout,")
 
 
 def test_all_tasks_lie_in_one_folder(tmp_path: Path) -> None:

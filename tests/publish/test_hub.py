@@ -93,6 +93,20 @@ def test_files_that_are_not_the_models_are_left_alone(plan: Plan, hub: FakeHub, 
     assert hub.branches["main"]["pytorch_model.bin"] == b"old"
 
 
+def test_checkpoints_of_another_run_are_not_left_among_these(
+    plan: Plan, hub: FakeHub, token: str
+) -> None:
+    publish_to_hub(plan, "me/toy", api(hub, token))
+    assert hub.branches is not None
+    shorter = Plan(tuple(revision for revision in plan.revisions if revision.name != "chck_10M"))
+    with pytest.raises(SllamaError, match="me/toy: has revisions chck_10M, which this model"):
+        publish_to_hub(shorter, "me/toy", api(hub, token))
+    assert len(hub.commits) == len(REVISIONS)
+    del hub.branches["chck_10M"]
+    hub.branches["experiment"] = {}
+    publish_to_hub(shorter, "me/toy", api(hub, token))
+
+
 def test_what_arrives_damaged_is_noticed(plan: Plan, hub: FakeHub, token: str) -> None:
     hub.damage = "model.safetensors"
     with pytest.raises(SllamaError, match=r"model\.safetensors is not there as it was sent"):

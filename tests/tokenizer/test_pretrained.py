@@ -5,6 +5,7 @@ from pathlib import Path
 
 import huggingface_hub
 import pytest
+from huggingface_hub.errors import HfHubHTTPError
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from pipeline.errors import SllamaError
@@ -93,6 +94,24 @@ def test_a_hub_that_does_not_answer_is_one_clear_line(monkeypatch: pytest.Monkey
     with pytest.raises(
         SllamaError, match=r"someone/words: no such path.*\(no connection\).*MIRROR"
     ):
+        load_pretrained("someone/words", [])
+
+
+# What a proxy or a broken connection raises derives from this class, and need not from OSError.
+CLIENT_ERROR: type[Exception] = HfHubHTTPError.__bases__[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"), [("the proxy says no", "the proxy says no"), ("", CLIENT_ERROR.__name__)]
+)
+def test_a_connection_that_breaks_is_one_clear_line(
+    monkeypatch: pytest.MonkeyPatch, text: str, reason: str
+) -> None:
+    def download(*_: object, **__: object) -> str:
+        raise CLIENT_ERROR(text)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    with pytest.raises(SllamaError, match=rf"the Hub did not give it \({reason}\); .*MIRROR"):
         load_pretrained("someone/words", [])
 
 

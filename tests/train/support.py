@@ -1,5 +1,6 @@
 """A recipe and a corpus small enough to train on within a test."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from pipeline.config import Params, parse_params
-from pipeline.data.tokens import TokenSplit, token_dtype
+from pipeline.data.tokens import TokenSplit, token_dtype, tokens_fingerprint
 from pipeline.io import read_yaml, sha256_file
 from tests.imports import ROOT
 
@@ -76,16 +77,17 @@ def split(documents: int, seed: int, vocab_size: int = VOCAB_SIZE) -> TokenSplit
 
 
 def write_tokens(folder: Path, documents: int = 200, vocab_size: int = VOCAB_SIZE) -> Path:
-    """Write what the encode stage writes, as far as training reads it."""
+    """Write what the encode stage writes, as far as training reads it; its tokenizer: below."""
     folder.mkdir(parents=True)
     splits = {}
     for seed, (name, share) in enumerate({"train": 1.0, "validation": 0.1, "test": 0.1}.items()):
         made = split(max(2, int(documents * share)), seed, vocab_size)
-        made.save(folder / f"{name}.safetensors")
-        digest = sha256_file(folder / f"{name}.safetensors")
-        splits[name] = {"tokens": len(made.tokens), "sha256": digest}
+        path = folder / f"{name}.safetensors"
+        made.save(path)
+        splits[name] = {"tokens": len(made.tokens), "sha256": sha256_file(path)}
+    tokenizer = hashlib.sha256(_tokenizer(vocab_size).encode()).hexdigest()
     facts = {
-        "fingerprint": f"test-{documents}-{vocab_size}",
+        "fingerprint": tokens_fingerprint(splits, tokenizer),
         "vocab_size": vocab_size,
         "bos_token_id": BOS,
         "eos_token_id": EOS,
@@ -99,14 +101,18 @@ def write_tokens(folder: Path, documents: int = 200, vocab_size: int = VOCAB_SIZ
 def write_tokenizer(folder: Path, vocab_size: int = VOCAB_SIZE) -> Path:
     """Write a tokenizer whose entries are words."""
     folder.mkdir(parents=True)
-    vocabulary = {"<pad>": 0, "<s>": BOS, "</s>": EOS, "<unk>": 3}
-    vocabulary |= {f"w{i}": i for i in range(4, vocab_size)}
-    words = models.WordLevel(vocabulary, unk_token="<unk>")  # noqa: S106
-    tokenizer = Tokenizer(words)
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer.json").write_text(_tokenizer(vocab_size))
     names = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
     settings = {"tokenizer_class": "PreTrainedTokenizerFast", **names}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
     (folder / "special_tokens_map.json").write_text(json.dumps(names))
     return folder
+
+
+def _tokenizer(vocab_size: int) -> str:
+    vocabulary = {"<pad>": 0, "<s>": BOS, "</s>": EOS, "<unk>": 3}
+    vocabulary |= {f"w{i}": i for i in range(4, vocab_size)}
+    words = models.WordLevel(vocabulary, unk_token="<unk>")  # noqa: S106
+    tokenizer = Tokenizer(words)
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return tokenizer.to_str(pretty=True)

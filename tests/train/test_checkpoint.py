@@ -1,5 +1,6 @@
 """Checkpoints on disk: exact, few, checked, refused when foreign."""
 
+import errno
 import os
 import random
 from pathlib import Path
@@ -160,6 +161,18 @@ def test_two_processes_cannot_hold_one_run(tmp_path: Path) -> None:
         store(tmp_path).lock(),
     ):
         pass
+
+
+def test_without_locks_a_run_is_warned_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(handle: object, operation: int) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with store(tmp_path).lock():
+        pass
+    assert f"{tmp_path}: no locks on this file system (Function not implemented)" in caplog.text
 
 
 def test_what_is_half_removed_is_not_resumed_from(

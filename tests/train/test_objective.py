@@ -74,7 +74,7 @@ def test_documents_are_read_as_if_alone(llama: LlamaForCausalLM) -> None:
     assert abs(loss_of(llama, 1) - expected) > 1e-3
 
 
-def test_z_loss_is_trained_on_but_not_reported(llama: LlamaForCausalLM) -> None:
+def test_z_loss_is_in_the_training_loss_and_not_in_held_out_ones(llama: LlamaForCausalLM) -> None:
     objective = Objective(llama, Numerics(CPU, "float32"), z_loss=0.1, compiled=False)
     batch = WindowReader(split(20, 0), LENGTH, 1, None, CPU).read(OFFSETS)
     normaliser = llama(batch.inputs).logits.logsumexp(-1)

@@ -10,8 +10,11 @@ from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 
 from pipeline.config import Params
+from pipeline.data.corpus import SPLITS
+from pipeline.data.tokens import tokens_fingerprint
 from pipeline.encode.vocabulary import Vocabulary
 from pipeline.errors import SllamaError
+from pipeline.io import sha256_file
 from pipeline.train import Places, dry_run, train
 from pipeline.train.places import require_tokenizer_of
 from tests.train.conftest import Workplace
@@ -64,8 +67,17 @@ def test_a_model_is_replaced_through_a_link_too(workplace: Workplace) -> None:
     assert workplace.outputs("run")["model/model.safetensors"] != first["model/model.safetensors"]
 
 
+def shuffled(tokenizer: Path) -> None:
+    path = tokenizer / "tokenizer.json"
+    values = json.loads(path.read_text())
+    vocabulary = values["model"]["vocab"]
+    vocabulary["w4"], vocabulary["w5"] = vocabulary["w5"], vocabulary["w4"]
+    path.write_text(json.dumps(values))
+
+
 @pytest.mark.parametrize(("prepare", "says"), [
     (lambda folder: write_tokenizer(folder, 50), f"has 50 entries, .* made with {VOCAB_SIZE}"),
+    (lambda folder: shuffled(write_tokenizer(folder)), "is not the tokenizer that made the tokens"),
     (lambda folder: None, "no tokenizer there"),
 ])  # fmt: skip
 def test_another_tokenizer_is_refused_before_the_first_step(
@@ -86,14 +98,18 @@ def test_a_tokenizer_counts_as_the_encode_stage_counts_it(tmp_path: Path) -> Non
     tokenizer.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", BOS)])
     tokenizer.save(str(folder / "tokenizer.json"))
     assert Vocabulary.load(folder).size == VOCAB_SIZE + 10
-    require_tokenizer_of(VOCAB_SIZE + 10, folder)
+    splits = {name: {"sha256": name} for name in SPLITS}
+    fingerprint = tokens_fingerprint(splits, sha256_file(folder / "tokenizer.json"))
+    facts = {"vocab_size": VOCAB_SIZE + 10, "splits": splits, "fingerprint": fingerprint}
+    require_tokenizer_of(facts, folder)
     with pytest.raises(SllamaError, match=f"has {VOCAB_SIZE + 10} entries, .* made with"):
-        require_tokenizer_of(VOCAB_SIZE, folder)
+        require_tokenizer_of(facts | {"vocab_size": VOCAB_SIZE}, folder)
 
 
 @pytest.mark.parametrize(("recipe", "says"), [
     (params(trackers=["mlflow"]), "pip install mlflow"),
     (params(probe_every=3, probe_pairs="absent"), "absent: no such folder"),
+    (params(probe_every=3, model={"embedding": "attn"}), "no probe with model.embedding attn"),
 ])  # fmt: skip
 def test_what_a_recipe_needs_is_refused_before_the_first_step(
     recipe: Params, says: str, workplace: Workplace, start: Start, monkeypatch: pytest.MonkeyPatch

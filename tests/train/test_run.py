@@ -1,5 +1,6 @@
 """A whole run: what it writes, that it resumes to the bit, and what it refuses."""
 
+import errno
 import json
 import logging
 import os
@@ -266,6 +267,28 @@ def test_a_run_killed_while_it_is_removed_loses_no_word_checkpoint(
     exported = [workplace.folder / name / "model/checkpoints" for name in ("whole", "killed")]
     whole, after = (sorted(path.name for path in folder.iterdir()) for folder in exported)
     assert after == whole
+
+
+def test_a_disk_that_fills_while_word_checkpoints_are_copied_leaves_no_model(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.train.word_count._MILLION", 250)
+    recipe = params(word_checkpoints=True)
+    copied: list[Path] = []
+
+    def fill(source: Path, target: Path) -> None:
+        copied.append(target)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.copyfile", fill)
+        with pytest.raises(OSError, match="No space left") as caught:
+            workplace.train(recipe, "full")
+    assert caught.value.errno == errno.ENOSPC
+    assert len(copied) == 1
+    assert not (workplace.folder / "full/model").exists()
+    workplace.train(recipe, "full")
+    assert (workplace.folder / "full/model/checkpoints/chck_1M/model.safetensors").is_file()
 
 
 def test_more_than_ten_passes_are_refused_under_the_rules(

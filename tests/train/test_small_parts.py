@@ -3,6 +3,7 @@
 import os
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from pipeline.errors import SllamaError
 from pipeline.train import dry_run
 from pipeline.train.build import build_model
 from pipeline.train.device import choose_numerics, deterministic_kernels, should_compile
+from pipeline.train.dry_run import peak_resident_bytes
 from pipeline.train.fingerprint import describe_run, differences, run_name
 from pipeline.train.flops import training_flops_per_token
 from pipeline.train.history import MAX_ROWS, RECENT_STEPS, History
@@ -73,6 +75,19 @@ def test_ten_passes_are_the_limit(caplog: pytest.LogCaptureFixture) -> None:
         check_passes(ten, 79)
     check_passes(params(steps=100, batch_size=8).train, 79)
     assert "allows 10" in caplog.text
+
+
+@pytest.mark.parametrize(("platform", "unit"), [("darwin", 1), ("freebsd14", 1024)])
+def test_memory_where_there_is_no_proc_is_in_the_units_of_the_system(
+    platform: str, unit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent(path: Path, encoding: str) -> str:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(Path, "read_text", absent)
+    monkeypatch.setattr("sys.platform", platform)
+    monkeypatch.setattr("resource.getrusage", lambda who: SimpleNamespace(ru_maxrss=5000))
+    assert peak_resident_bytes() == unit * 5000
 
 
 def test_a_run_is_named_by_what_shapes_it() -> None:

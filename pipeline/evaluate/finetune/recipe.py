@@ -1,9 +1,12 @@
 """The recipe of one fine-tuning task: what the task file says, and what all tasks share."""
 
 import math
-from dataclasses import dataclass
 from string import Formatter
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from pipeline.evaluate.settings import Settings, settings_of
 
 WEIGHT_DECAY = 0.01
 WARMUP_SHARE = 0.06
@@ -14,21 +17,42 @@ LONGEST = 512
 PREDICTION_BATCH = 64
 
 
-@dataclass(frozen=True)
-class Recipe:
+def _template(text: str) -> str:
+    for _, name, spec, conversion in Formatter().parse(text):
+        if name is not None and (spec or conversion or not name.isidentifier()):
+            raise ValueError("in braces the bare name of a field is expected")
+    return text
+
+
+Count = Annotated[int, Field(gt=0)]
+Template = Annotated[str, AfterValidator(_template)]
+Seed = Annotated[int, Field(ge=0, lt=1 << 63)]
+
+
+class Recipe(Settings):
     """Hyper-parameters of the BabyLM pipelines (eval_finetuning.sh) for one task."""
 
     name: str
-    train: str
-    valid: str
-    labels: int
-    metric: str
-    first: str
-    second: str
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    seeds: tuple[int, ...]
+    files: Annotated[tuple[str, str], Field(strict=False)]
+    """What is trained on, then what is scored."""
+    labels: Annotated[int, Field(gt=1)]
+    metric: Literal["accuracy", "f1"]
+    first: Template
+    second: Template
+    epochs: Count
+    batch_size: Count
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1, strict=False)]
+
+    @property
+    def train(self) -> str:
+        """The file of the training data."""
+        return self.files[0]
+
+    @property
+    def valid(self) -> str:
+        """The file of the scored data."""
+        return self.files[1]
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -37,16 +61,9 @@ class Recipe:
         return tuple(name for _, name, _, _ in parsed if name)
 
 
-def recipe_of(metadata: dict[str, Any]) -> Recipe:
-    """Return the recipe that a task file's metadata holds."""
-    train, valid = metadata["files"]
-    names = ("name", "labels", "metric", "first", "second", "epochs", "batch_size", "learning_rate")
-    return Recipe(
-        train=train,
-        valid=valid,
-        seeds=tuple(metadata["seeds"]),
-        **{name: metadata[name] for name in names},
-    )
+def recipe_of(task: str, metadata: dict[str, Any]) -> Recipe:
+    """Return the recipe that a task file's metadata holds; SllamaError: it holds none."""
+    return settings_of(Recipe, task, metadata)
 
 
 def learning_rate_share(step: int, steps: int) -> float:

@@ -41,7 +41,7 @@ def run_finetuning(
     MissingDataError if the data is not there; SllamaError if data or model do not fit, and the
     NonFiniteError among them if a loss or logits are not finite.
     """
-    recipe = recipe_of(metadata)
+    recipe = recipe_of(task, metadata)
     run = _Runs(recipe, model, tokenizer, data, min(LONGEST, context), device)
     official = [run.official(number) for number in recipe.seeds]
     honest = [run.honest(number) for number in recipe.seeds]

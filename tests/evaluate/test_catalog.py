@@ -1,0 +1,12 @@
+"""The descriptions that task files hold."""
+
+import pytest
+
+from pipeline.errors import SllamaError
+from pipeline.evaluate.catalog import parse_task
+
+
+def test_a_key_of_a_task_file_that_occurs_twice_is_named() -> None:
+    text = "task: mine\nmetadata: {source: a, folder: a}\nmetadata: {source: b, folder: b}\n"
+    with pytest.raises(SllamaError, match=r"^mine\.yaml: .*line 3: key metadata occurs twice"):
+        parse_task("mine", text, "mine.yaml")

@@ -1,0 +1,52 @@
+"""What the Makefile does around the commands that it runs, with stand-ins of those."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.imports import ROOT
+from tests.integration.checkout import Checkout
+
+REPRO = "mkdir -p results/report; touch results/report/summary.txt; echo a run >>dvc.lock"
+MAKES_PIP = '[ "$2" != venv ] || cp "$0" .venv/bin/pip'
+
+
+def write_program(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    """A repository of the Makefile, whose .venv holds programs that do next to nothing."""
+    made = Checkout(tmp_path / "checkout", tmp_path / "checkpoints")
+    for name, text in (("dvc", REPRO), ("pip", ""), ("python", "")):
+        write_program(made.folder / ".venv/bin" / name, text)
+    for name in ("Makefile", ".gitignore", "requirements.txt", "dvc.lock"):
+        shutil.copy(ROOT / name, made.folder)
+    made.run("git", "init", "--quiet")
+    made.commit("the Makefile")
+    return made
+
+
+def test_a_venv_that_was_left_without_pip_is_made_again(checkout: Checkout) -> None:
+    (checkout.folder / ".venv/bin/pip").unlink()
+    write_program(checkout.folder / "mine", MAKES_PIP)
+    checkout.run("make", "install", "PYTHON=./mine")
+    assert (checkout.folder / ".venv/bin/pip").exists()
+
+
+def test_the_demo_says_that_commits_of_its_clone_leave_the_branch(checkout: Checkout) -> None:
+    clone = ("git", "-C", ".demo")
+    for message in ("before", "after"):  # a lock that the demo wrote, and a newer commit
+        assert "reflog" not in checkout.run("make", "demo"), message
+        (checkout.folder / "mine.txt").write_text(message)
+        checkout.commit(message)
+    checkout.run(*clone, "commit", "--quiet", "--all", "--message", "a first run")
+    own = checkout.run(*clone, "rev-parse", "--short", "HEAD").strip()
+    assert "git -C .demo reflog" in checkout.run("make", "demo")
+    assert own in checkout.run(*clone, "reflog")
+    assert checkout.run(*clone, "rev-parse", "HEAD") == checkout.run("git", "rev-parse", "HEAD")
+    assert "reflog" not in checkout.run("make", "demo")
