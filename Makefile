@@ -35,7 +35,7 @@ $(VENV)/.installed-tests: requirements-tests.txt $(VENV)/.installed
 demo: install ## the whole pipeline on the embedded corpus, in a clone of its own under .demo/
 	@test -d $(DEMO)/.git || git clone --quiet . $(DEMO)
 	@git -C $(DEMO) fetch --quiet origin HEAD
-	@git -C $(DEMO) merge-base --is-ancestor HEAD FETCH_HEAD || echo "note: $(DEMO) had commits that the checkout has not; git -C $(DEMO) reflog names them"
+	@git cat-file -e "$$(git -C $(DEMO) rev-parse HEAD)" 2>/dev/null || echo "note: $(DEMO) had commits that the checkout has not; git -C $(DEMO) reflog names them"
 	@git -C $(DEMO) reset --quiet --hard FETCH_HEAD
 	@git diff --quiet HEAD || echo "note: the demo runs the last commit; uncommitted changes are not in it"
 	@rm -rf $(DEMO)/results/evaluate # what an earlier recipe left there would be an input of the report

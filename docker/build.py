@@ -8,6 +8,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(1, str(ROOT))
+
+from pipeline.git import commit_and_changes  # noqa: E402
+
 TARGETS = ("sllama-data", "sllama-eval", "sllama-train")
 _FREE_BYTES = {"cpu": 5e9, "cuda": 16e9}
 _AUTHORITIES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
@@ -119,11 +123,8 @@ def _require_space(docker: str, options: argparse.Namespace) -> None:
 
 
 def _commit() -> str:
-    code, commit = _output(["git", "-C", str(ROOT), "rev-parse", "HEAD"])
-    if code:
-        return "unknown"
-    dirty = _output(["git", "-C", str(ROOT), "status", "--porcelain", "--untracked-files=no"])[1]
-    return f"{commit}-dirty" if dirty else commit
+    commit, changed = commit_and_changes(ROOT, {})
+    return f"{commit or 'unknown'}{'-dirty' if changed else ''}"
 
 
 def _output(command: list[str]) -> tuple[int, str]:

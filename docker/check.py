@@ -6,6 +6,7 @@ by which CI sees whether anything that matters has changed since.
 
 import argparse
 import hashlib
+import importlib.metadata
 import os
 import platform
 import shutil
@@ -81,9 +82,10 @@ def lint() -> None:
 
 def check_cpu(running: Engine, scratch: Path) -> None:
     """Build the CPU images and see that they do what docs/containers.md says."""
+    require_wheels_for(running)
     with ThreadPoolExecutor() as pool:
         native = pool.submit(checks.run_natively, TAG, scratch)
-        wheels = pool.submit(_wheels_options, running, scratch)
+        wheels = pool.submit(_wheels_options, running.docker, scratch)
         base = running.base_options()
         build("cpu", [*base, *wheels.result()])
         print_sizes(running.docker)
@@ -116,26 +118,32 @@ def print_sizes(docker: str) -> None:
     print(listed, end="", flush=True)
 
 
-def _wheels_options(running: Engine, scratch: Path) -> list[str]:
+def require_wheels_for(running: Engine) -> None:
+    """RuntimeError if the packages that this Python has, and pip finds, fit no CPU image."""
     if os.environ.get("TORCH_INDEX"):
-        return []
+        return
     here = ".".join(platform.python_version_tuple()[:2])
     if running.folder is None and here != _PYTHON_OF_BASE:
         raise RuntimeError(
             f"wheels of Python {here} do not fit the base image's {_PYTHON_OF_BASE}: set "
             f"TORCH_INDEX to torch's index of CPU builds, or make .venv by python{_PYTHON_OF_BASE}"
         )
+    if any(package.name.startswith("nvidia-") for package in importlib.metadata.distributions()):
+        raise RuntimeError(
+            "pip finds the CUDA build of torch: set TORCH_INDEX to torch's index of CPU builds"
+        )
+
+
+def _wheels_options(docker: str, scratch: Path) -> list[str]:
+    if os.environ.get("TORCH_INDEX"):
+        return []
     # What this Python's pip is configured to find, local folders and indexes too, becomes an
     # image of wheels: then the build needs no network.
     wheels = scratch / "wheels"
     lists = [f"--requirement={path}" for path in sorted((ROOT / "docker").glob("*.txt"))]
     wheel = [sys.executable, "-m", "pip", "wheel", "--quiet", f"--wheel-dir={wheels}", *lists]
     subprocess.run([*wheel, f"--constraint={ROOT / 'requirements.txt'}"], check=True)
-    if any(wheels.glob("nvidia_*")):
-        raise RuntimeError(
-            "pip found the CUDA build of torch: set TORCH_INDEX to torch's index of CPU builds"
-        )
-    import_folder(running.docker, wheels, "sllama-check-wheels")
+    import_folder(docker, wheels, "sllama-check-wheels")
     shutil.rmtree(wheels)
     return ["--wheels", "sllama-check-wheels", "--network", "none"]
 

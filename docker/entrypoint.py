@@ -42,9 +42,7 @@ def main(role: str, words: list[str]) -> int:
     if role == "eval" and words[0].startswith("--"):
         return work()
     runs.prepare_workspace(CODE, WORKSPACE)
-    # Of a clone git says the commit; what has no git may be of an older image, or edited.
-    if not (WORKSPACE / ".git").exists() and runs.has_code_of_image(CODE, WORKSPACE):
-        runs.name_commit_of_image()
+    runs.name_commit(CODE, WORKSPACE)
     # In a folder that every checkout ignores, so that an interrupted training goes on.
     os.environ.setdefault("SLLAMA_CHECKPOINTS", str(WORKSPACE / ".dvc/tmp/checkpoints"))
     return work()

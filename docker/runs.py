@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pipeline.config import PARAMS_FILE, load_params
 from pipeline.errors import SllamaError
+from pipeline.evaluate.catalog import task_names
 from pipeline.io import read_yaml
 from pipeline.recipes import load_recipe, write_params
 from pipeline.signals import run_forwarding_signals
@@ -48,6 +49,15 @@ def require_writable(workspace: Path) -> None:
             f"{workspace} is not writable for user {os.getuid()}: "
             f"docker run --user $(id -u):$(id -g) ... ({_ON_ROOTLESS})"
         )
+
+
+def name_commit(code: Path, folder: Path) -> None:
+    """Name the image's commit in the records of stages that run by the code in `folder`.
+
+    Of a clone git says it; what has no git may be of an older image, or edited: null then.
+    """
+    if not (folder / ".git").exists() and has_code_of_image(code, folder):
+        name_commit_of_image()
 
 
 def name_commit_of_image() -> None:
@@ -133,8 +143,10 @@ def evaluate_model(words: list[str], code: Path) -> int:
     if not Path("stages").is_dir():
         os.environ["PYTHONPATH"] = str(code)
         name_commit_of_image()
+    else:
+        name_commit(code, Path.cwd())
     params = PARAMS_FILE if PARAMS_FILE.is_file() else code / PARAMS_FILE
-    tasks = options.tasks.split(",") if options.tasks else load_params(params).evaluate.tasks
+    tasks = task_names(options.tasks) if options.tasks else load_params(params).evaluate.tasks
     if _NEEDS_TOKENS in tasks and options.tokens is None:
         if set(tasks) == {_NEEDS_TOKENS}:
             raise SllamaError(

@@ -247,12 +247,14 @@ class Params(Section):
     report: ReportConfig
 
     @model_validator(mode="after")
-    def _sequence_fits_context(self) -> Self:
+    def _sections_fit(self) -> Self:
         if self.train.sequence_length > self.model.max_position_embeddings:
             raise ValueError(
                 f"train.sequence_length ({self.train.sequence_length}) is longer than the context, "
                 f"model.max_position_embeddings ({self.model.max_position_embeddings})"
             )
+        if self.train.probe_every and self.model.embedding == "attn":  # sees what pads its rows
+            raise ValueError("train.probe_every has to be 0 with model.embedding attn")
         return self
 
 
@@ -278,9 +280,7 @@ def _complaint(error: dict[str, Any]) -> str:
     key = ".".join(location)
     match error["type"]:
         case "extra_forbidden":
-            near = difflib.get_close_matches(
-                location[-1], _known_names(location[:-1]), n=1, cutoff=0.0
-            )
+            near = difflib.get_close_matches(location[-1], _known_names(location[:-1]), 1, 0.0)
             return f"unknown key {key} (did you mean {'.'.join([*location[:-1], *near])}?)"
         case "missing":
             return f"missing key {key}"

@@ -81,6 +81,14 @@ def test_rra_needs_a_key_value_width_of_four_equal_parts() -> None:
     assert parse_params(values, "params.yaml").model.attention == "rra"
 
 
+def test_no_probe_scores_an_embedding_that_sees_what_pads_its_rows() -> None:
+    values = changed("model.embedding", "attn")
+    assert parse_params(values, "params.yaml").train.probe_every == 0
+    values["train"]["probe_every"] = 250
+    with pytest.raises(SllamaError, match=r"train\.probe_every has to be 0 with .*attn"):
+        parse_params(values, "params.yaml")
+
+
 def test_a_missing_key_is_named() -> None:
     values = copy.deepcopy(SHIPPED)
     del values["train"]["steps"]

@@ -1,6 +1,5 @@
 """The files of one evaluation: results and per-item scores, of all tasks or of those so far."""
 
-import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +7,6 @@ from typing import Any
 
 from pipeline.errors import SllamaError
 from pipeline.io import write_json, write_text
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -30,14 +27,18 @@ class Outputs:
         if self.items and self.items.resolve() == self.results.resolve():
             raise SllamaError(f"{self.items}: named for the results (--out) and for the items too")
 
+    @property
+    def unfinished(self) -> Path:
+        """Where the results of the tasks so far are kept."""
+        return _unfinished(self.results)
+
     def keep(self, results: dict[str, Any], lines: list[str]) -> None:
         """Write what the tasks so far gave beside the files, which stay as they are.
 
         Fine-tuning takes hours, and a process that is killed writes nothing any more.
         """
-        kept = Outputs(_unfinished(self.results), self.items and _unfinished(self.items))
+        kept = Outputs(self.unfinished, self.items and _unfinished(self.items))
         kept._write(results, lines)
-        _log.info("finished so far (%s): in %s", ", ".join(results["tasks"]), kept.results)
 
     def write(self, results: dict[str, Any], lines: list[str]) -> None:
         """Write the files, and remove what was kept meanwhile."""

@@ -62,10 +62,15 @@ def run_evaluation(request: EvaluationRequest) -> dict[str, Any]:
     made: dict[str, Any] = {}
     with rare_collections():
         run = _Run(request)
-        for task in tasks:
-            made[task.name] = run.evaluate(task)
-            if len(made) < len(tasks):
-                outputs.keep(run.results(made), run.item_lines)
+        try:
+            for task in tasks:
+                made[task.name] = run.evaluate(task)
+                if len(made) < len(tasks):
+                    outputs.keep(run.results(made), run.item_lines)
+        except BaseException:
+            if made:
+                _log.error("what was finished (%s) is in %s", ", ".join(made), outputs.unfinished)
+            raise
     results = run.results(made)
     outputs.write(results, run.item_lines)
     return results

@@ -18,6 +18,7 @@ class _Read(Settings):
 class _InFolder(Settings):
     folder: str
     prefix: str = ""
+    drop_nothing: bool = False
 
 
 class _Ewok(Settings):

@@ -27,9 +27,9 @@ def main() -> None:
 
 
 def record(runs: Path, ledger: Path) -> int:
-    """Write the rows of `runs` into `ledger`, over those of the same recipe: cell by cell if
-    the weights are the same too, whole if they were made anew. Return how many are new or differ.
-    SllamaError, and nothing is written, if a row of either is malformed.
+    """Write the rows of `runs` into `ledger`, over those of the same recipe, whose other
+    figures stay if the weights are the same too. Return how many are new or differ. SllamaError,
+    and nothing is written, if a row of either is malformed.
     """
     if not runs.is_file():
         raise SllamaError(f"{runs}: no such file; make the tables first (make paper)")
@@ -49,10 +49,13 @@ def record(runs: Path, ledger: Path) -> int:
 
 
 def _merged(before: Row | None, row: Row) -> Row:
-    """Keep what other tables found of the same weights, such as tasks that this one has not."""
+    """Keep the figures that other tables have of the same weights, or of a scorer without any,
+    and this one has not, such as those of tasks that its profile leaves out.
+    """
     if before is None or before["model_fingerprint"] != row["model_fingerprint"]:
         return row
-    return before | {column: value for column, value in row.items() if value}
+    kept = {column: value for column, value in before.items() if "." in column and value}
+    return row | {column: value for column, value in kept.items() if not row.get(column)}
 
 
 def _rows(path: Path) -> dict[tuple[str, ...], Row]:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import SllamaError
+from pipeline.hub import hub_errors
 from pipeline.io import git_blob
 from pipeline.progress import redact
 from pipeline.publish.plan import CHECKPOINT_NAME, MAIN, Plan, PublishedFile, Revision
@@ -122,8 +123,6 @@ def _same(file: PublishedFile, entry: Any) -> bool:
 def _clear_errors(repository: str) -> Iterator[None]:
     from huggingface_hub.errors import HfHubHTTPError
 
-    # The HTTP client differs between versions of huggingface_hub; this is its root of errors.
-    client_error: type[Exception] = HfHubHTTPError.__bases__[0]
     try:
         yield
     except HfHubHTTPError as error:
@@ -132,7 +131,7 @@ def _clear_errors(repository: str) -> Iterator[None]:
         if status >= 500:
             reason = f"the Hub has trouble ({status}){_AGAIN}"
         raise SllamaError(f"{repository}: {reason}") from error
-    except (client_error, OSError) as error:
+    except hub_errors() as error:
         kind = type(error).__name__
         raise SllamaError(
             f"{repository}: the Hub cannot be reached ({kind}); check network and HF_ENDPOINT"

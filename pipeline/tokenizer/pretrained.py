@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 from pipeline.config import MIRROR_VARIABLE
 from pipeline.data.corpus import Document
 from pipeline.errors import SllamaError
+from pipeline.hub import hub_errors
 from pipeline.io import read_json
 from pipeline.tokenizer.folder import SpecialTokens, add_bos
 
@@ -75,13 +76,11 @@ def _tokenizer_file(folder: Path) -> Path:
 
 def _download(name: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError
 
-    # The HTTP client differs between versions of huggingface_hub; this is its root of errors.
-    client_error: type[Exception] = HfHubHTTPError.__bases__[0]
+    expected: tuple[type[Exception], ...] = (*hub_errors(), ValueError)
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=_FILES))
-    except (client_error, OSError, ValueError) as error:
+    except expected as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise SllamaError(
             f"tokenizer.name {name}: no such path, and the Hub did not give it ({reason}); "

@@ -63,17 +63,19 @@ def require_tokenizer_of(facts: Mapping[str, Any], tokenizer: Path) -> None:
     try:
         entries = max(Tokenizer.from_file(str(path)).get_vocab().values()) + 1
     except Exception as error:  # tokenizers raises nothing more specific
-        raise SllamaError(f"{path}: no tokenizer there ({error}); see --tokenizer") from error
+        raise SllamaError(
+            f"{path}: no tokenizer there ({error}); see --tokenizer, or run the tokenizer stage"
+        ) from error
     # Both count up to the largest id: there may be gaps below it.
     if entries != facts["vocab_size"]:
         raise SllamaError(
             f"{path} has {entries} entries, the tokens were made with {facts['vocab_size']}: "
-            "they do not belong together"
+            "they do not belong together; see --tokenizer, or run the encode stage again"
         )
     if tokens_fingerprint(facts["splits"], sha256_file(path)) != facts["fingerprint"]:
         raise SllamaError(
-            f"{path} is not the tokenizer that made the tokens: name theirs by --tokenizer, or "
-            "run the encode stage again"
+            f"{path} is not the tokenizer that made the tokens; see --tokenizer, or run the encode "
+            "stage again"
         )
 
 

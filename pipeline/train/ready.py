@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.config import Params
-from pipeline.errors import SllamaError
 from pipeline.train.device import choose_numerics, deterministic_kernels
 from pipeline.train.places import Places, require_outputs, require_tokenizer_of
 from pipeline.train.prepare import Prepared, prepare
@@ -35,9 +34,6 @@ def ready(params: Params, places: Places) -> Iterator[tuple[Prepared, Probe | No
 def _probe(params: Params, prepared: Prepared, tokenizer: Path) -> Probe | None:
     if params.train.probe_every == 0:
         return None
-    if params.model.embedding == "attn":
-        # Its rows are padded, and this embedding sees what pads them.
-        raise SllamaError("train.probe_every: no probe with model.embedding attn; set it to 0")
     context = params.model.max_position_embeddings
     pairs = Path(params.train.probe_pairs)
     return load_probe(pairs, tokenizer, prepared.facts, context, prepared.ranks)

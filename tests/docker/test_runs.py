@@ -134,8 +134,16 @@ def test_the_chains_of_the_image_have_a_folder_that_git_and_dvc_ignore() -> None
     assert entrypoint.CHAIN_FOLDER in (ROOT / ".dvcignore").read_text().splitlines()
 
 
+@pytest.mark.parametrize(
+    ("role", "words"), [("train", ["true"]), ("eval", ["--model", "m", "--tasks", "blimp"])]
+)
 def test_an_empty_folder_keeps_the_images_commit_until_its_code_is_another(
-    commands: list[list[str]], code: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    commands: list[list[str]],
+    code: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    role: str,
+    words: list[str],
 ) -> None:
     workspace = tmp_path / "workspace"
     workspace.mkdir()
@@ -149,11 +157,14 @@ def test_an_empty_folder_keeps_the_images_commit_until_its_code_is_another(
     def named() -> str | None:
         for name in ("SLLAMA_COMMIT", "SLLAMA_DIRTY"):
             os.environ.pop(name, None)
-        assert entrypoint.main("train", ["true"]) == 0
+        assert entrypoint.main(role, words) == 0
         return os.environ.get("SLLAMA_COMMIT")
 
+    runs.prepare_workspace(code, workspace)
+    (workspace / "m").mkdir()
+    (workspace / "m/config.json").touch()
     assert named() == "0123abc"
-    (workspace / "params.yaml").write_text("another recipe\n")
+    (workspace / "params.yaml").write_text("# another recipe\n")
     assert named() == "0123abc"
     (workspace / ".git").mkdir()
     assert named() is None

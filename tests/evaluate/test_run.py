@@ -300,7 +300,6 @@ def test_tokens_of_another_tokenizer_of_the_same_size_are_refused(
 def test_what_was_finished_is_kept_if_a_later_task_ends_the_run(
     tmp_path: Path, tokenizer_folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO")
     write_pairs(tmp_path / "data" / "demo", "pairs", PAIRS)
     tokens = write_tokens(tmp_path / "tokens")
     (tmp_path / "out.json").write_text("of an earlier run")
@@ -313,7 +312,7 @@ def test_what_was_finished_is_kept_if_a_later_task_ends_the_run(
     assert (tmp_path / "out.json").read_text() == "of an earlier run"
     assert not (tmp_path / "items.jsonl").exists()
     unfinished, items = (tmp_path / f"{name}.unfinished" for name in ("out.json", "items.jsonl"))
-    assert f"finished so far (demo_pairs): in {unfinished}" in caplog.messages
+    assert f"what was finished (demo_pairs) is in {unfinished}" in caplog.messages
     kept, kept_items = json.loads(unfinished.read_text()), items.read_text()
     (tokens / "test.jsonl").write_text(held_out)
     whole = run(tmp_path, ["demo_pairs", "heldout"], tokens=tokens, **asked)

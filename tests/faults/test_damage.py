@@ -52,6 +52,7 @@ CHECKED = [
     ("encode", "data/raw/dialogue.txt"),
     ("train", "data/tokens/train.safetensors"),
     ("train", "data/tokens/validation.safetensors"),
+    ("train", "data/tokenizer/tokenizer.json"),
 ]
 PARSED = [
     ("tokenizer", "data/raw/dialogue.txt"),
@@ -59,7 +60,6 @@ PARSED = [
     ("encode", "data/tokenizer/tokenizer.json"),
     ("encode", "data/tokenizer/tokenizer_config.json"),
     ("train", "data/tokens/tokens.json"),
-    ("train", "data/tokenizer/tokenizer.json"),
 ]
 AFTER_TRAINING = [
     ("evaluate", "models/sllama/config.json"),
@@ -75,12 +75,11 @@ AFTER_TRAINING = [
     ("report", "results/evaluate/demo_pairs.json"),
     ("report", "data/tokens/tokens.json"),
 ]
-# Empty, it is listed as missing with the reason, or found by the stage after this one.
+# Empty, it is listed as missing with the reason.
 NOTED_OTHERWISE = {
     ("evaluate", "data/tokens/train.safetensors"),
     ("evaluate", "data/tokens/tokens.json"),
     ("heldout", "data/tokens/test.jsonl"),
-    ("train", "data/tokenizer/tokenizer.json"),
     # This process has the model's code already, and transformers does not read it again.
     ("evaluate", "models/sllama/modeling_sllama.py"),
 }

@@ -109,7 +109,6 @@ def test_a_tokenizer_counts_as_the_encode_stage_counts_it(tmp_path: Path) -> Non
 @pytest.mark.parametrize(("recipe", "says"), [
     (params(trackers=["mlflow"]), "pip install mlflow"),
     (params(probe_every=3, probe_pairs="absent"), "absent: no such folder"),
-    (params(probe_every=3, model={"embedding": "attn"}), "no probe with model.embedding attn"),
 ])  # fmt: skip
 def test_what_a_recipe_needs_is_refused_before_the_first_step(
     recipe: Params, says: str, workplace: Workplace, start: Start, monkeypatch: pytest.MonkeyPatch
