@@ -59,7 +59,15 @@ def _check_queue(checkout: Checkout) -> None:
     checkout.environment["SLLAMA_PROCESSES"] = "1"
     rates = "train.learning_rate=0.001,0.002"
     checkout.run("dvc", "exp", "run", "--queue", "--set-param", rates)
-    checkout.run("dvc", "queue", "start", "--jobs", "2")
+    # Workers keep their starter's output open: who reads it waits for the last one to end.
+    subprocess.run(
+        ["dvc", "queue", "start", "--jobs", "2"],
+        cwd=checkout.folder,
+        env=checkout.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=True,
+    )
 
     def done() -> bool:
         said = checkout.run("dvc", "queue", "status")

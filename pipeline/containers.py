@@ -45,8 +45,9 @@ _WITH_EVERYTHING = "sllama-train"
 _PASSED = (
     "CUDA_VISIBLE_DEVICES", "DVC_EXP_NAME", "DVC_STAGE", "HF_ENDPOINT", "HF_HUB_OFFLINE",
     "HF_TOKEN", "HTTPS_PROXY", "HTTP_PROXY", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_TRACKING_URI",
-    "NO_PROXY", "OMP_NUM_THREADS", "PET_SHUTDOWN_TIMEOUT", "SLLAMA_LOG", "SLLAMA_RANK_TIMEOUT",
-    "TERM", "WANDB_API_KEY", "WANDB_MODE", "WANDB_PROJECT", "https_proxy", "http_proxy", "no_proxy",
+    "NO_PROXY", "OMP_NUM_THREADS", "OMP_WAIT_POLICY", "PET_SHUTDOWN_TIMEOUT", "SLLAMA_LOG",
+    "SLLAMA_RANK_TIMEOUT", "TERM", "WANDB_API_KEY", "WANDB_MODE", "WANDB_PROJECT", "http_proxy",
+    "https_proxy", "no_proxy",
 )  # fmt: skip
 # Folders that come along: variable, and where the folder is if the variable is not set.
 _FOLDERS = {

@@ -20,6 +20,9 @@ _PARALLEL = {"train"}
 # torchrun kills its processes so many seconds after it told them to stop; its own 30 are short for
 # a checkpoint of a large model.
 _SHUTDOWN_VARIABLE, _SHUTDOWN_SECONDS = "PET_SHUTDOWN_TIMEOUT", "150"
+# Threads that wait by spinning take the core from the one they wait for as soon as anything else
+# runs on the machine.
+_WAITING_VARIABLE, _WAITING = "OMP_WAIT_POLICY", "passive"
 
 
 def main(arguments: list[str]) -> int:
@@ -32,6 +35,7 @@ def main(arguments: list[str]) -> int:
         return _refuse(f"{RUNTIME_VARIABLE}={runtime}: no such runtime ({', '.join(_RUNTIMES)})")
     stage = arguments[0]
     end_with_parent()
+    os.environ.setdefault(_WAITING_VARIABLE, _WAITING)
     try:
         processes = _processes() if stage in _PARALLEL else 1
         if processes > 1:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import exec as launcher
 from pipeline import signals
 from pipeline.exec import stage_command
 from tests.imports import ROOT, imported_names, reachable_files
@@ -63,6 +64,17 @@ def test_only_training_takes_several_processes() -> None:
     ]  # fmt: skip
 
 
+def test_threads_of_a_stage_wait_without_spinning_unless_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(launcher, "end_with_parent", lambda: None)
+    monkeypatch.setattr(launcher, "run_forwarding_signals", lambda command: 0)
+    for asked, waits in ({}, "passive"), ({"OMP_WAIT_POLICY": "active"}, "active"):
+        monkeypatch.setattr(os, "environ", {**asked})
+        assert launcher.main(["train"]) == 0
+        assert os.environ["OMP_WAIT_POLICY"] == waits
+
+
 def test_exit_codes_come_through() -> None:
     assert signals.run_forwarding_signals([sys.executable, "-c", "raise SystemExit(7)"]) == 7
 
@@ -88,11 +100,11 @@ def _waiting_child(number: int, ready: Path, done: Path) -> str:
 def _launch_waiting_child(number: int, folder: Path) -> "subprocess.Popen[bytes]":
     """Start the launcher with such a program, which is ready when this returns."""
     child = _waiting_child(number, folder / "ready", folder / "done")
-    launcher = (
+    program = (
         "import sys; from pipeline.signals import run_forwarding_signals\n"
         f"sys.exit(run_forwarding_signals([sys.executable, '-c', {child!r}]))"
     )
-    process = subprocess.Popen([sys.executable, "-c", launcher], cwd=ROOT)
+    process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT)
     _await(folder / "ready")
     return process
 
@@ -116,11 +128,11 @@ def test_signals_reach_the_stage_and_leave_no_orphan(
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal")
 def test_a_stage_hears_of_it_when_the_launchers_parent_is_killed(tmp_path: Path) -> None:
     child = _waiting_child(signal.SIGTERM, tmp_path / "ready", tmp_path / "done")
-    launcher = (
+    program = (
         "import sys; from pipeline.signals import end_with_parent, run_forwarding_signals\n"
         f"end_with_parent(); run_forwarding_signals([sys.executable, '-c', {child!r}])"
     )
-    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {launcher!r}])"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {program!r}])"
     process = subprocess.Popen([sys.executable, "-c", parent], cwd=ROOT)
     _await(tmp_path / "ready")
     process.kill()

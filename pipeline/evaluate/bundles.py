@@ -15,10 +15,13 @@ import numpy.typing as npt
 from pipeline.evaluate.encoding import Encoded
 
 CAPACITY = 128
-"""Nodes in a bundle, unless a single row needs more."""
+"""Nodes in a bundle, unless a row needs more, or rows share more than half as many."""
 
 _STEP = 32
 """Larger bundles come in multiples of this, so that many have the same size."""
+
+_LARGEST = 2
+"""A bundle grows to so many times its size rather than let another repeat a long prefix."""
 
 Integers = npt.NDArray[np.int64]
 
@@ -75,7 +78,8 @@ class _Builder:
 
     def __init__(self, first_row: int, needed: int, capacity: int) -> None:
         self._first_row = first_row
-        self._size = max(capacity, _STEP * -(-needed // _STEP))
+        self._capacity = capacity
+        self._size = max(capacity, _in_steps(needed))
         self._tokens: list[int] = []
         self._depths: list[int] = []
         self._ends: list[int] = []
@@ -84,8 +88,10 @@ class _Builder:
         self._targets: list[int] = []
 
     def takes(self, row: Encoded, shared: int) -> bool:
-        """Return whether the row's new nodes fit."""
-        return len(self._tokens) + max(0, len(row.tokens) - 1 - shared) <= self._size
+        """Return whether the row's new nodes fit, or should be made to."""
+        needed = len(self._tokens) + max(0, len(row.tokens) - 1 - shared)
+        worth = _LARGEST if shared > self._capacity // 2 else 1
+        return needed <= worth * self._size
 
     def add(self, row: Encoded, shared: int) -> None:
         """Add a row whose first `shared` tokens are those of the row before."""
@@ -103,11 +109,12 @@ class _Builder:
     def close(self, next_row: int) -> Bundle:
         """Return the bundle, padded to its size."""
         used = len(self._tokens)
+        size = max(self._size, _in_steps(used))
         for node in self._path:
             self._ends[node] = used
-        unused = range(used, self._size)
+        unused = range(used, size)
         return Bundle(
-            size=self._size,
+            size=size,
             tokens=np.array(self._tokens + [0] * len(unused)),
             depths=np.array(self._depths + [0] * len(unused)),
             ends=np.array(self._ends + [place + 1 for place in unused]),
@@ -115,3 +122,7 @@ class _Builder:
             targets=np.array(self._targets, dtype=np.int64),
             rows=(self._first_row, next_row),
         )
+
+
+def _in_steps(nodes: int) -> int:
+    return _STEP * -(-nodes // _STEP)

@@ -16,7 +16,7 @@ ROWS = st.lists(
 
 
 @settings(max_examples=60, deadline=None)
-@given(ROWS, st.sampled_from([8, 16, 128]))
+@given(ROWS, st.sampled_from([4, 8, 16, 128]))
 def test_every_prediction_sees_exactly_its_own_prefix(
     drawn: list[tuple[tuple[int, ...], int]], capacity: int
 ) -> None:
@@ -48,6 +48,27 @@ def test_a_row_longer_than_a_bundle_gets_a_larger_one() -> None:
     (bundle,) = pack([Encoded(list(range(200)), 1)], capacity=128)
     assert bundle.size == 224
     assert bundle.targets.tolist() == list(range(1, 200))
+
+
+def test_the_options_after_a_long_context_share_it() -> None:
+    context = list(range(200))
+    rows = [Encoded([*context, 300 + option, *range(400, 440)], 200) for option in range(4)]
+    (bundle,) = pack(rows, capacity=128)
+    assert bundle.size == 384  # 200 and 4 * 40, in steps of 32
+    assert bundle.depths.max() == 239
+
+
+def test_a_bundle_grows_to_twice_its_size_at_most() -> None:
+    context = list(range(200))
+    rows = [Encoded([*context, 300 + option, *range(400, 440)], 200) for option in range(40)]
+    bundles = pack(rows, capacity=128)
+    assert max(bundle.size for bundle in bundles) <= 512
+    assert sum(bundle.size for bundle in bundles) < 40 * 50 + len(bundles) * 232
+
+
+def test_a_short_prefix_is_worth_no_larger_bundle() -> None:
+    rows = [Encoded([*range(20), 300 + option, *range(400, 440)], 20) for option in range(40)]
+    assert {bundle.size for bundle in pack(rows, capacity=128)} == {128}
 
 
 def test_nothing_packs_into_nothing() -> None:
