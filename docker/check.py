@@ -10,6 +10,7 @@ import importlib.metadata
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -52,6 +53,7 @@ def main() -> int:
         print(f"images: nothing changed since the last green check ({before[:12]})")
         return 0
     started = time.monotonic()
+    clean_up_when_ended()
     try:
         lint()
         with tempfile.TemporaryDirectory(prefix="sllama-check-") as name, engine() as running:
@@ -69,6 +71,15 @@ def main() -> int:
     if not options.cuda:
         CHECKED.write_text(before + "\n")
     return 0
+
+
+def clean_up_when_ended() -> None:
+    """Have SIGTERM and SIGHUP go the way of Ctrl-C: an engine of its own ends, its folder goes.
+
+    Commands under way in threads are waited for.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda received, _: sys.exit(128 + received))
 
 
 def lint() -> None:

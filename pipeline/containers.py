@@ -29,6 +29,7 @@ IMAGES = {
     "evaluate": "sllama-eval",
     "report": "sllama-data",
     "publish": "sllama-eval",
+    "submission": "sllama-eval",
     "paper_plan": "sllama-train",
     "paper_benchmarks": "sllama-data",
     "paper_cost": "sllama-data",

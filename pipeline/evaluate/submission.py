@@ -1,17 +1,12 @@
 """Submission files of the BabyLM Challenge from per-item scores.
 
-`python -m pipeline.evaluate.submission --rules 2026 --items results/items/*.jsonl --data DATA
---out FILE` reads the benchmarks again for the texts that the format wants, so that no other file
-of a run holds them. Counts are checked against those of the official collation scripts. A file with
-EWoK predictions holds EWoK text: it is for the organisers, not for publication.
+The benchmarks are read again for the texts that the format wants, so that no other file of a run
+holds them. Counts are checked against those of the official collation scripts. A file with EWoK
+predictions holds EWoK text: it is for the organisers, not for publication.
 """
 
-import argparse
-import json
 import logging
 import math
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -35,7 +30,6 @@ from pipeline.evaluate.submission_parts import (
     sizes_of,
 )
 from pipeline.evaluate.task_items import read_items
-from pipeline.io import write_json
 from pipeline.seeding import derive_seed
 
 _log = logging.getLogger(__name__)
@@ -209,49 +203,3 @@ def _age_score(task: str, results: Sequence[Path]) -> dict[str, float] | None:
         _log.warning("aoa: no results of %s (--results), left null", task)
         return None
     return {"aoa": scores[0]}
-
-
-def _protected_folder() -> Path:
-    """Return what pipeline.data.protected returns, which nothing here may import."""
-    named = os.environ.get("SLLAMA_PROTECTED_DATA")
-    return Path(named) if named else Path.home() / ".cache" / "sllama" / "protected"
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Write one submission file."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pipeline.evaluate.submission", description="BabyLM submission file"
-    )
-    parser.add_argument(
-        "--rules", choices=sorted(PARTS), required=True, help="the challenge's year"
-    )
-    parser.add_argument("--items", type=Path, nargs="+", required=True, help="per-item scores")
-    parser.add_argument(
-        "--fast", type=Path, nargs="*", help="fast results, one per checkpoint: chck_1M.json ..."
-    )
-    parser.add_argument(
-        "--results", type=Path, nargs="*", default=[], help="results of the tasks (aoa of 2026)"
-    )
-    parser.add_argument("--data", type=Path, required=True, help="folder of the evaluation data")
-    parser.add_argument(
-        "--protected", type=Path, default=_protected_folder(), help="folder of protected data"
-    )
-    parser.add_argument("--out", type=Path, required=True, help="the submission (JSON)")
-    options = parser.parse_args(argv)
-    try:
-        submission = build_submission(
-            options.rules,
-            options.items,
-            options.data,
-            options.fast,
-            options.results,
-            protected=options.protected,
-        )
-        write_json(options.out, submission)
-    except (SllamaError, OSError) as error:
-        sys.exit(f"error: {error}")
-    print(json.dumps({key: value is not None for key, value in submission.items()}))
-
-
-if __name__ == "__main__":
-    main()

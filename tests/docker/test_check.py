@@ -1,8 +1,11 @@
 """What `make images-check` does before it builds."""
 
+import os
 import platform
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -30,6 +33,31 @@ def test_the_dockerfile_is_read_by_hadolint_where_that_is(
     hadolint.write_text("#!/bin/sh\nexit 1\n")
     with pytest.raises(subprocess.CalledProcessError):
         check.lint()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_check_that_is_ended_cleans_up(number: signal.Signals, tmp_path: Path) -> None:
+    program = (
+        "import sys, time, check\n"
+        "check.clean_up_when_ended()\n"
+        "try:\n"
+        "    open('begun', 'w').close()\n"
+        "    time.sleep(60)\n"
+        "finally:\n"
+        "    open('cleaned', 'w').close()\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "docker")},
+    )
+    deadline = time.monotonic() + 20
+    while not (tmp_path / "begun").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(number)
+    assert process.wait(timeout=20) == 128 + number
+    assert (tmp_path / "cleaned").exists()
 
 
 def test_wheels_for_cuda_are_refused_before_anything_is_made(

@@ -8,10 +8,13 @@ from pipeline.data.protected import PROTECTED_VARIABLE, protected_folder
 from pipeline.errors import SllamaError
 from pipeline.evaluate import submission_parts
 from pipeline.evaluate.readers import READING_NUMBERS
-from pipeline.evaluate.submission import build_submission, main
+from pipeline.evaluate.submission import build_submission
 from pipeline.evaluate.submission_fast import fast_results
 from pipeline.evaluate.submission_parts import PARTS, STRICT, STRICT_SMALL, Rules, fast_sizes
 from pipeline.io import read_yaml
+from pipeline.stage import run_stage
+from stages.submission import arguments, work
+from tests.imports import ROOT
 
 PAIRS = [{"sentence_good": "A.", "sentence_bad": "B."}] * 3
 
@@ -20,6 +23,14 @@ def write_lines(path: Path, rows: list[dict[str, Any]]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
+
+
+def collect(*options: str) -> object:
+    """Run the stage and return its exit code."""
+    params = ["--params", str(ROOT / "params.yaml")]
+    with pytest.raises(SystemExit) as ended:
+        run_stage("", arguments, work, [*params, "--rules=2025", *options])
+    return ended.value.code
 
 
 @pytest.fixture
@@ -228,7 +239,7 @@ def test_a_reading_score_that_is_not_finite_is_null(data: Path) -> None:
         data / "items.jsonl", score_lines("reading", {"0": [None], "1": [-2.0, None]})
     )
     out = data / "out.json"
-    main(["--rules=2025", "--items", str(items), f"--data={data}", f"--out={out}"])
+    assert collect("--items", str(items), f"--data={data}", f"--out={out}") == 0
     assert json.loads(out.read_text())["reading"]["reading"]["predictions"] == [
         {"id": 0, "pred": None, "prev_pred": None},
         {"id": 1, "pred": 2.0, "prev_pred": None},
@@ -237,9 +248,10 @@ def test_a_reading_score_that_is_not_finite_is_null(data: Path) -> None:
 
 def test_a_file_that_cannot_be_written_is_named(data: Path) -> None:
     items = write_lines(data / "items.jsonl", score_lines("blimp_filtered", SCORES))
-    arguments = ["--rules=2025", "--items", str(items), f"--data={data}"]
-    with pytest.raises(SystemExit, match=r"error: .*items\.jsonl"):
-        main([*arguments, f"--out={items / 'below.json'}"])
+    error = str(collect("--items", str(items), f"--data={data}", f"--out={items / 'below.json'}"))
+    assert error.startswith("error: ")
+    assert "items.jsonl" in error
+    assert "\n" not in error
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -253,7 +265,7 @@ def test_ewok_is_found_in_the_folder_of_protected_data(
     Path(submission_parts.SIZES).write_text(json.dumps({"2025": {"ewok": {"social": 1}}}))
     items = write_lines(data / "items.jsonl", score_lines("ewok", {"social_0": [-2.0, -1.0]}))
     out = data / "out.json"
-    main(["--rules=2025", "--items", str(items), f"--data={data}", f"--out={out}"])
+    assert collect("--items", str(items), f"--data={data}", f"--out={out}") == 0
     predictions = [{"id": "social_0", "pred": " T2."}]
     assert json.loads(out.read_text())["ewok"] == {"social": {"predictions": predictions}}
 
