@@ -23,7 +23,7 @@ _PLAIN_INTERVAL_SECONDS = 15.0
 _FORMAT_VARIABLE = "SLLAMA_LOG"
 _FORMATS = ("text", "json")
 _HIDDEN = "***"
-_SECRET_VARIABLE = re.compile(r"(?:^|_)(?:TOKEN|SECRET|PASSWORD|API_?KEY|ACCESS_KEY)$", re.I)
+_SECRET_VARIABLE = re.compile(r"(?:TOKEN|SECRET|PASSWORD|API_?KEY|ACCESS_KEY)$", re.I)
 # A shorter value is more likely a word than a secret.
 _SECRET_LENGTH = 8
 _SECRET_SHAPE = re.compile(r"\b(?:hf|api_org|ghp|gho|ghs|github_pat)_[A-Za-z0-9_]{16,}")

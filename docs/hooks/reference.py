@@ -47,7 +47,8 @@ def parameters_page(schema: dict[str, Any]) -> str:
         "# params.yaml",
         "This page is made from `pipeline/config.py` when the site is built. There are no hidden "
         "defaults: *shipped* is what the committed `params.yaml` says. An unknown key, a missing "
-        "one or a value of another type is refused before any work starts.",
+        "one (but for those that may be left out) or a value of another type is refused before any "
+        "work starts.",
         _table(single, shipped, required=schema["required"]),
     ]
     for name, section in sections.items():

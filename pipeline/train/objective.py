@@ -86,9 +86,9 @@ def compiler_errors() -> Iterator[None]:
             raise
         reason = str(error).strip().splitlines()[0]
         raise SllamaError(
-            f"torch.compile failed ({reason}); if a run was killed while it compiled, set "
-            "TORCHINDUCTOR_CACHE_DIR to a new folder, or remove the one named here; "
-            "train.compile: never does without"
+            f"torch.compile failed ({reason}); it needs a C++ compiler (g++); if a run was killed "
+            "while it compiled, set TORCHINDUCTOR_CACHE_DIR to a new folder, or remove the one "
+            "named here; train.compile: never does without"
         ) from error
 
 
