@@ -7,14 +7,23 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-# DVC writes its locks while it runs stages: they say what was made, not what made it.
-_CODE = (":(top)", ":(top,exclude,glob)**/dvc.lock")
+# What a run writes itself says what was made, not what made it; its recipe is in its own record.
+_WRITTEN = (
+    "**/dvc.lock",
+    "params.yaml",
+    "paper/params.yaml",
+    "paper/metrics.json",
+    "paper/runs.csv",
+)
+_CODE = (":(top)", *(f":(top,exclude,glob){path}" for path in _WRITTEN))
 
 
 def commit_and_changes(
     folder: Path, environment: Mapping[str, str]
 ) -> tuple[str | None, bool | None]:
-    """Return the commit of `folder`, and whether a tracked file but dvc.lock differs from it.
+    """Return the commit of `folder`, and whether a tracked file differs from it.
+
+    Locks, recipes and the paper's figures, which runs write, do not count.
 
     SLLAMA_COMMIT and SLLAMA_DIRTY come before what git says. None: not known.
     """

@@ -6,11 +6,17 @@ from pipeline.git import commit_and_changes
 from tests.integration.checkout import Checkout
 
 
+WRITTEN = (
+    "dvc.lock", "params.yaml",
+    "paper/dvc.lock", "paper/params.yaml", "paper/metrics.json", "paper/runs.csv",
+)  # fmt: skip
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Checkout:
-    """A repository of one commit that holds code and two locks."""
+    """A repository of one commit that holds code, locks and what else a run writes."""
     made = Checkout(tmp_path / "checkout", tmp_path / "checkpoints")
-    for name in ("dvc.lock", "paper/dvc.lock", "pipeline/a.py"):
+    for name in (*WRITTEN, "pipeline/a.py"):
         (made.folder / name).parent.mkdir(parents=True, exist_ok=True)
         (made.folder / name).write_text("before\n")
     made.run("git", "init", "--quiet")
@@ -19,11 +25,9 @@ def checkout(tmp_path: Path) -> Checkout:
 
 
 @pytest.mark.parametrize("inside", [".", "paper"])
-def test_the_locks_that_dvc_writes_are_no_change_of_the_code(
-    checkout: Checkout, inside: str
-) -> None:
+def test_what_a_run_writes_is_no_change_of_the_code(checkout: Checkout, inside: str) -> None:
     commit = checkout.run("git", "rev-parse", "HEAD").strip()
-    for name in ("dvc.lock", "paper/dvc.lock", "untracked.py"):
+    for name in (*WRITTEN, "untracked.py"):
         (checkout.folder / name).write_text("after\n")
     assert commit_and_changes(checkout.folder / inside, {}) == (commit, False)
     (checkout.folder / "pipeline/a.py").write_text("after\n")
