@@ -5,7 +5,6 @@ import pytest
 from pipeline.git import commit_and_changes
 from tests.integration.checkout import Checkout
 
-
 WRITTEN = (
     "dvc.lock", "params.yaml",
     "paper/dvc.lock", "paper/params.yaml", "paper/metrics.json", "paper/runs.csv",

@@ -52,7 +52,10 @@ def _speed(record: dict[str, Any], here: tuple[str, str | None]) -> float | None
     if (machine.get("processor"), machine.get("gpu")) != here:
         return None
     steps = record.get("section", {}).get("train", {}).get("steps", 0)
-    return record.get("tokens_per_second") if steps >= _FEWEST_STEPS else None
+    # A run that was resumed tells of its last start alone.
+    if steps < _FEWEST_STEPS or record.get("resumed_after_step"):
+        return None
+    return record.get("tokens_per_second") or None
 
 
 def _gpu() -> str | None:

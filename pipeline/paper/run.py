@@ -24,12 +24,13 @@ class Origin:
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Self:
-        """Of the record beside a model."""
+        """Of the record beside a model; a resumed run has no speed but that of its last start."""
+        resumed = bool(record.get("resumed_after_step"))
         return cls(
             commit=record.get("commit") or None,
             dirty=record.get("dirty"),
             machine=_machine(record.get("machine") or {}),
-            tokens_per_second=record.get("tokens_per_second"),
+            tokens_per_second=None if resumed else record.get("tokens_per_second"),
         )
 
 

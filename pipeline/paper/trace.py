@@ -48,7 +48,7 @@ def runs_table(inputs: Inputs) -> Table:
         (
             "Configuration: SHA-256 of paper/plan/<variant>-<seed>.yaml; model: SHA-256 of its "
             "configuration and weights; a + after the commit: tracked files differed from it, of "
-            "older runs perhaps only the lock file of their own pipeline. Commit and machine come "
+            "older runs perhaps only what their own pipeline writes. Commit and machine come "
             "from the record that training leaves; a run restored from a cache has none. Files: "
             "ledger where they are not here, and the figures come from paper/ledger.csv.",
         ),

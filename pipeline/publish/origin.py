@@ -31,12 +31,14 @@ def _rows(provenance: dict[str, Any] | None) -> Iterator[tuple[str, str]]:
     for key, shown in (("precision", "precision"), ("processes", "processes")):
         if key in provenance:
             yield shown, str(provenance[key])
-    if "loop_seconds" in provenance:
-        yield "training time", f"{fixed(provenance['loop_seconds'], 1)} s"
-    if "tokens_per_second" in provenance:
-        yield "tokens a second", count(provenance["tokens_per_second"])
+    # Time and speed are those of the last start.
     if provenance.get("resumed_after_step"):
         yield "resumed", f"after step {count(provenance['resumed_after_step'])}"
+    else:
+        if "loop_seconds" in provenance:
+            yield "training time", f"{fixed(provenance['loop_seconds'], 1)} s"
+        if "tokens_per_second" in provenance:
+            yield "tokens a second", count(provenance["tokens_per_second"])
     yield "finished", str(provenance.get("finished", "?"))
     for name, version in sorted(provenance.get("versions", {}).items()):
         yield name, str(version)

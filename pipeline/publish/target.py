@@ -50,7 +50,10 @@ def _looks_like_repository(text: str) -> bool:
 
 
 def _folder(text: str, model: Path) -> Target:
-    folder = Path(text).expanduser()
+    try:
+        folder = Path(text).expanduser()
+    except RuntimeError as error:
+        raise SllamaError(f"--to {text}: there is no such user") from error
     if folder.resolve().is_relative_to(model.resolve()):
         raise SllamaError(f"--to {text}: inside the model's own folder; name another")
     return Target(folder.resolve().name, folder)

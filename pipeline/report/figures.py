@@ -140,7 +140,9 @@ def _published(inputs: Inputs) -> str:
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set_xlim(0, 112)
         axes.set_xticks(range(0, 101, 25))
-        axes.set_xlabel(f"{published().benchmarks[benchmark]}, %")
+        name = published().benchmarks[benchmark]
+        several = [of for of, _ in columns].count(benchmark) > 1
+        axes.set_xlabel(f"{name} ({task}), %" if several else f"{name}, %")
         axes.grid(True, axis="x", **_GRID)
         axes.set_axisbelow(True)
     return render_svg(figure, "published", "Accuracy beside published numbers")

@@ -150,7 +150,7 @@ def _require_one_model(
 ) -> None:
     first_name, first = next(iter(evaluations.items()))
     for name, evaluation in evaluations.items():
-        for part in ("model", "tokenizer"):
+        for part in ("model", "tokenizer", "dtype", "scorer"):
             if getattr(evaluation, part) != getattr(first, part):
                 raise SllamaError(
                     f"{_file(evaluate_dir, name)}: another {part} than in "

@@ -1,12 +1,14 @@
 """The report as Markdown (GitHub's dialect)."""
 
+import re
 from collections.abc import Iterator
 
 from pipeline.report.document import Block, Document, Figure, Section
 from pipeline.report.passages import Passage, Passages
 from pipeline.report.tables import Table
 
-_SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*[]<>|"})
+# An underscore inside a word, as names have it, is one.
+_SPECIAL = re.compile(r"[\\`*\[\]<>|~&$]|(?<![^\W_])_|_(?![^\W_])")
 
 
 def render_markdown(document: Document) -> str:
@@ -33,7 +35,7 @@ def render_table(table: Table) -> str:
 
 def escape(text: str) -> str:
     """`text` as one line that Markdown shows as it stands."""
-    return " ".join(text.split()).translate(_SPECIAL)
+    return _SPECIAL.sub(r"\\\g<0>", " ".join(text.split()))
 
 
 def _section(section: Section) -> Iterator[str]:

@@ -166,7 +166,10 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         with safe_open(path, framework="pt") as stored:
             metadata = stored.metadata() or {}
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
+    except OSError as error:
+        # What the file holds is not known: it may be whole, and the next start may read it.
+        raise SllamaError(f"{path} cannot be read ({error}); nothing was changed") from error
+    except (SafetensorError, ValueError) as error:
         raise _DamagedError(str(error)) from error
     if digest(tensors, metadata.get("header", "")) != metadata.get("sha256"):
         raise _DamagedError("its checksum is wrong")

@@ -24,8 +24,12 @@ def training_flops_per_token(model: Any, sequence_length: int) -> float:
     """
     device = head_weight(model).device
     window = torch.zeros(1, sequence_length, dtype=torch.long, device=device)
+    training = model.training
+    # With dropout, attention on a CPU would be products of its own, and be counted twice.
+    model.eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model.get_submodule("model")(input_ids=window, use_cache=False)
+    model.train(training)
     config = model.config
     counted = counter.get_flop_counts().get("Global", {})
     products = sum(n for operator, n in counted.items() if "attention" not in str(operator))

@@ -52,8 +52,10 @@ def train(params: Params, places: Places) -> dict[str, Any] | None:
                 _export(prepared, store, places)
                 prepared.state.history.write(places.history)
                 write_json(places.metrics, metrics)
-                store.discard()
+            # Until all are known to be there, a restart goes on from the last checkpoint.
             ranks.wait()
+            if ranks.first:
+                store.discard()
     return figures if ranks.first else None
 
 

@@ -66,7 +66,10 @@ class HeldOutText:
         nats, count = self._ranks.merge(sums).numpy().cumsum(axis=0)[-1]
         loss = float(nats / count)
         if not math.isfinite(loss):
-            raise SllamaError("the held-out loss is not finite; try a lower train.learning_rate")
+            raise SllamaError(
+                "the held-out loss is not finite; try a lower train.learning_rate, or, before the "
+                "first step, a smaller model.initializer_range"
+            )
         return HeldOutLoss(loss, loss * self._targets_per_byte / math.log(2), _exp(loss))
 
 

@@ -45,6 +45,9 @@ POD = {
 }  # fmt: skip
 JOB_SPEC = {
     "parallelism": int, "completions": int, "completionMode": str, "backoffLimit!": int,
+    "podFailurePolicy": {
+        "rules!": [{"action!": str, "onPodConditions!": [{"type!": str, "status!": str}]}],
+    },
     "template!": POD,
 }  # fmt: skip
 METADATA = {"name!": str, "labels!": dict}

@@ -93,7 +93,7 @@ def test_scripts_ask_for_time_to_save(script: Path) -> None:
     names = {option.split("=")[0] for option in options}
     assert {"--nodes", "--gpus-per-node", "--mem", "--time", "--requeue", "--output"} <= names
     (sent,) = [option for option in options if option.startswith("--signal=")]
-    assert sent.startswith("--signal=B:TERM@")
+    assert sent.startswith("--signal=B:USR1@")
     assert int(sent.rpartition("@")[2]) >= 120
 
 
@@ -136,22 +136,24 @@ def test_a_failed_run_fails_the_job_and_is_not_queued_again(cluster: Cluster) ->
     assert ["requeue", "41234"] not in cluster.called("scontrol")
 
 
+@pytest.mark.parametrize("sent", [signal.SIGUSR1, signal.SIGTERM])
 @pytest.mark.parametrize(("script", "job"), [
     ("train.sbatch", "41234"),
     ("array.sbatch", "41000_2"),
     ("paper.sbatch", "41000_2"),
 ])  # fmt: skip
-def test_a_run_out_of_time_is_saved_and_queued_again(
-    cluster: Cluster, script: str, job: str
+def test_a_run_is_saved_and_queued_again_if_it_was_out_of_time_and_not_if_it_was_ended(
+    cluster: Cluster, script: str, job: str, sent: signal.Signals
 ) -> None:
     (cluster.folder / "variants.txt").write_text("-S seed=1\n-S seed=2\n")
     arguments = ["variants.txt"] if script == "array.sbatch" else []
     process = cluster.start(script, *arguments, WAITS="1")
     cluster.wait_for("ready")
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(sent)
     assert process.wait(20) == 130
     assert cluster.called("saved") == [[]]
-    assert cluster.called("scontrol")[-1] == ["requeue", job]
+    again = [["requeue", job]] if sent == signal.SIGUSR1 else []
+    assert [call for call in cluster.called("scontrol") if call[0] == "requeue"] == again
     through_slurm = [] if script == "array.sbatch" else [["--signal=TERM", job]]
     assert cluster.called("scancel") == through_slurm
 
@@ -164,7 +166,7 @@ def test_a_run_that_ends_well_when_it_is_stopped_is_not_queued_again(
     arguments = ["variants.txt"] if script == "array.sbatch" else []
     process = cluster.start(script, *arguments, WAITS="1", LAST="0")
     cluster.wait_for("ready")
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGUSR1)
     assert process.wait(20) == 0
     assert "requeue" not in [call[0] for call in cluster.called("scontrol")]
 

@@ -23,6 +23,14 @@ def test_a_tie_of_several_options_shares_the_credit_and_other_ties_do_not_matter
     assert outcomes.tied.tolist() == [1.0, 0.0]
 
 
+def test_each_item_has_a_right_answer_of_its_own() -> None:
+    scores = [[math.nan, 0.0], [0.0, -1.0], [-1.0, 0.0], [-2.0, -1.0, 0.0], [0.0, -1.0]]
+    outcomes = judge(scores, [1, 0, 1, 2, 1])
+    assert outcomes.credit.tolist() == [0.0, 1.0, 1.0, 1.0, 0.0]
+    assert outcomes.first_wins.tolist() == outcomes.strict.tolist() == outcomes.credit.tolist()
+    assert outcomes.nonfinite == 1
+
+
 @pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
 def test_scores_that_are_not_finite_are_wrong_under_every_rule(broken: float) -> None:
     outcomes = judge([[broken, -1.0], [-1.0, broken]], [0, 0])

@@ -83,6 +83,17 @@ def test_a_learnable_task_is_learnt(model_folder: Path, data: Path) -> None:
     assert np.mean(right) == result["official"]["score"]
 
 
+def test_the_constant_answer_is_chosen_without_the_scored_labels(
+    model_folder: Path, data: Path
+) -> None:
+    for split, majority in (("train", 0), ("valid", 1)):
+        rows = sorted(made_up(40, 1), key=lambda row: row["label"] != majority)[:25]
+        write(data / "glue_filtered" / f"rte.{split}.jsonl", rows)
+    constant = run(model_folder, data, epochs=1)[0]["null"]["constant"]
+    assert constant["label"] == 0
+    assert constant["score"] == pytest.approx(5 / 25)
+
+
 def test_a_seed_decides_everything_and_seeds_differ(model_folder: Path, data: Path) -> None:
     first = run(model_folder, data, epochs=1)
     assert run(model_folder, data, epochs=1) == first

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from lm_eval.tasks import TaskManager
+from scipy.stats import spearmanr
 
 from pipeline.evaluate.catalog import TASKS
 from pipeline.evaluate.reading import gain
@@ -40,6 +42,16 @@ def test_wug_correlates_the_preference_with_people(wug: Any) -> None:
     agreeing = [score for i in range(10) for score in (float(i), 0.0)]
     assert summarise(wug, agreeing)["score"] == pytest.approx(1.0)
     assert summarise(wug, [-score for score in agreeing])["score"] == pytest.approx(-1.0)
+
+
+def test_the_interval_of_wug_is_that_of_resampled_items(wug: Any) -> None:
+    preferred = np.random.default_rng(1).normal(size=10) + np.arange(10) / 3
+    people = np.arange(10) / 10
+    result = summarise(wug, [score for value in preferred for score in (value, 0.0)])
+    drawn = np.random.default_rng(0).integers(10, size=(50, 10))
+    found = [spearmanr(preferred[rows], people[rows]).statistic for rows in drawn]
+    assert result["ci95"] == pytest.approx(np.percentile(found, [2.5, 97.5]))
+    assert result["ci95"][0] < result["score"] < result["ci95"][1]
 
 
 def test_wug_has_no_correlation_when_everything_ties(wug: Any) -> None:
@@ -83,24 +95,41 @@ def test_gain_over_predictors_that_explain_everything_is_undefined() -> None:
     assert math.isnan(gain(make_table(0.0).head(2), "RT", tuple(COLUMNS)))
 
 
+def gain_by_hand(times: Any, predictors: list[Any], surprisal: Any) -> float:
+    def unexplained(columns: list[Any]) -> float:
+        design = np.column_stack([np.ones(len(times)), *columns])
+        rest = times - design @ np.linalg.lstsq(design, times, rcond=None)[0]
+        return float(rest @ rest)
+
+    products = [first * second for first, second in combinations(predictors, 2)]
+    without = unexplained([*predictors, *products])
+    return 1 - unexplained([*predictors, *products, surprisal]) / without
+
+
 def test_reading_puts_both_regressions_together(tmp_path: Path) -> None:
     generator = np.random.default_rng(1)
     path = tmp_path / "reading" / "reading_data.csv"
     path.parent.mkdir()
     measures = ["RTfirstfix", "RTfirstpass", "RTgopast", "RTrightbound", "self_paced_reading_time"]
     names = [*measures, *COLUMNS, "prev_length", "item", "word", "prev_item", "prev_word"]
-    surprisal = generator.normal(size=120)
+    surprisal, before = generator.normal(size=(2, 120))
+    columns = generator.normal(size=(4, 120))
+    eye = surprisal + generator.normal(size=(4, 120)) / 10
+    # A reader who presses a key is still busy with the word before.
+    self_paced = surprisal + before + columns[3] + generator.normal(size=120)
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(names)
-        for value in surprisal:
-            times = [value + noise for noise in generator.normal(size=5) / 10]
-            writer.writerow([*times, *generator.normal(size=4), "The cat", "sat", "The", "cat"])
+        for row in np.vstack([eye, self_paced, columns]).T:
+            writer.writerow([*row, "The cat", "sat", "The", "cat"])
     task = load("reading", tmp_path)
-    before = generator.normal(size=120)
     scores = [-v for pair in zip(surprisal, before, strict=True) for v in pair]
     result = summarise(task, scores)
     assert result["eye_tracking"] == pytest.approx(0.99, abs=0.02)
+    expected = gain_by_hand(self_paced, [*columns, before], surprisal)
+    assert result["self_paced"] == pytest.approx(expected)
+    without_the_word_before = gain_by_hand(self_paced, [*columns], surprisal)
+    assert abs(expected - without_the_word_before) > 0.05
     assert result["score"] == pytest.approx((result["eye_tracking"] + result["self_paced"]) / 2)
     assert result["nonfinite"] == 0
     # The second score is of the word before, which the regression on self-paced reading has too.

@@ -6,7 +6,10 @@ import pytest
 import torch
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
+from torch import Tensor
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from pipeline.evaluate.bundles import pack
 from pipeline.evaluate.encoding import Encoded
 from pipeline.evaluate.scorer import FastScorer
 from tests.evaluate.toys import PAIRS, make_model
@@ -23,6 +26,13 @@ REQUESTS += [
 
 def instances(requests: list[tuple[str, ...]]) -> list[Any]:
     return [Instance("loglikelihood", {}, request, index) for index, request in enumerate(requests)]
+
+
+def plain_logprobs(model: Any, tokens: list[int]) -> Tensor:
+    """Return the log-probability of each token but the first, given those before it."""
+    with torch.no_grad():
+        logits = model(torch.tensor([tokens[:-1]])).logits[0].double()
+    return logits.log_softmax(-1).gather(1, torch.tensor(tokens)[1:, None])[:, 0]
 
 
 @pytest.fixture(scope="module")
@@ -91,14 +101,40 @@ def test_equal_token_counts_tie_exactly_when_the_output_is_constant(
     assert scores.pop() == pytest.approx(-11 * math.log(300), rel=1e-6)
 
 
-def test_rolling_scores_each_token_once(scorer: FastScorer) -> None:
+def test_rolling_scores_each_token_once(scorer: FastScorer, model_folder: Path) -> None:
     (short,) = scorer.loglikelihood_rolling(instances([("The cats annoy Tim.",)]))
     assert short == pytest.approx(
         scorer.loglikelihood(instances([("", "The cats annoy Tim.")]))[0][0]
     )
     (long,) = scorer.loglikelihood_rolling(instances([(LONG,)]))
-    assert math.isfinite(long)
-    assert long < short
+    model = AutoModelForCausalLM.from_pretrained(model_folder)
+    tokens = AutoTokenizer.from_pretrained(model_folder)(LONG)["input_ids"]
+    # A context of 64 predicts 64 tokens, then 32 new ones at a time from all it can hold.
+    scored = 65
+    expected = float(plain_logprobs(model, tokens[:scored]).sum())
+    while scored < len(tokens):
+        end = min(scored + 32, len(tokens))
+        expected += float(plain_logprobs(model, tokens[end - 65 : end])[scored - end :].sum())
+        scored = end
+    assert len(tokens) > 65 + 32
+    assert long == pytest.approx(expected, rel=0, abs=1e-3)
+
+
+def test_options_after_a_long_context_score_as_plain_rows(tmp_path: Path) -> None:
+    folder = make_model(tmp_path / "model", context=256)
+    scorer = FastScorer(str(folder), device="cpu", dtype="float32")
+    generator = torch.Generator().manual_seed(0)
+    context = torch.randint(300, (225,), generator=generator).tolist()
+    options = sorted(torch.randint(300, (7, 32), generator=generator).tolist())
+    rows = [Encoded([*context, *option], 225) for option in options]
+    (bundle,) = pack(rows)
+    assert bundle.size > 256  # it grew
+    answers = scorer.score(rows)
+    assert scorer.shares_prefixes
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    for row, (score, _) in zip(rows, answers, strict=True):
+        expected = float(plain_logprobs(model, row.tokens)[-32:].sum())
+        assert score == pytest.approx(expected, rel=0, abs=1e-3)
 
 
 def test_an_empty_text_scores_nothing(scorer: FastScorer) -> None:

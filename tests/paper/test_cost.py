@@ -33,10 +33,12 @@ def finish(
     processor: str | None = None,
     gpu: str | None = None,
     steps: int = 3000,
+    resumed_after: int = 0,
 ) -> None:
     machine = {"processor": processor or describe_machine()["machine"]["processor"]}
     record = {
         "tokens_per_second": speed,
+        "resumed_after_step": resumed_after,
         "machine": machine | ({"gpu": gpu} if gpu else {}),
         "section": {"train": {"steps": steps}},
     }
@@ -57,6 +59,14 @@ def test_finished_runs_of_this_machine_tell_the_time(tmp_path: Path) -> None:
     finish(tmp_path, "ours-2", 32_768)
     assert "50.0 to 100.0 min of training as 2 finished runs" in line(tmp_path)
     assert "2 of 4 runs left, about 150.0 min" in line(tmp_path)
+
+
+def test_a_run_that_was_resumed_tells_no_time(tmp_path: Path) -> None:
+    finish(tmp_path, "ours-1", 65_536)
+    finish(tmp_path, "ours-2", 3, resumed_after=2_995)
+    assert "50.0 to 50.0 min of training as 1 finished runs" in line(tmp_path)
+    finish(tmp_path, "ours-1", 0, resumed_after=3_000)
+    assert "no run has finished here yet to tell the time" in line(tmp_path)
 
 
 def test_what_is_left_takes_as_long_as_its_plans_say(tmp_path: Path) -> None:

@@ -84,6 +84,18 @@ def test_a_checkpoints_card_claims_no_score(workplace: Workplace) -> None:
     assert "57.64" not in text
 
 
+def test_the_last_start_of_a_resumed_run_is_not_its_time(workplace: Workplace) -> None:
+    workplace.provenance |= {"loop_seconds": 90.0, "tokens_per_second": 1_000}
+    workplace.write()
+    assert "training time" in card(workplace)
+    workplace.provenance["resumed_after_step"] = 7
+    workplace.write()
+    text = card(workplace)
+    assert "after step 7" in text
+    assert "training time" not in text
+    assert "tokens a second" not in text
+
+
 def test_uncommitted_changes_are_said(workplace: Workplace) -> None:
     workplace.provenance["dirty"] = True
     workplace.write()

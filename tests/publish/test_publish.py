@@ -185,6 +185,7 @@ def test_where_to(
         ("hub:me", "owner/name"),
         ("hub:me/to y", "owner/name"),
         ("models/sllama", "inside the model's own folder"),
+        ("~nobody_of_this_name/x", "there is no such user"),
         ("models/sllama/out", "inside the model's own folder"),
         ("models/other", "write ./models/other for the folder"),
     ],

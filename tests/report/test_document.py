@@ -9,7 +9,7 @@ from pipeline.report import write_report
 from pipeline.report.document import Document, compose
 from pipeline.report.html import render_html
 from pipeline.report.inputs import read_inputs
-from pipeline.report.markdown import render_markdown
+from pipeline.report.markdown import escape, render_markdown
 from pipeline.report.passages import Passages
 from pipeline.report.tables import Row, Table
 from tests.report.conftest import Report
@@ -196,6 +196,13 @@ def test_foreign_text_stays_text_in_markdown(run: Run) -> None:
     assert "<script>" not in re.sub(r"\\.", "", text)
     rows = [line for line in text.splitlines() if line.startswith("| blimp_filtered")]
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in rows} == {8}
+
+
+def test_markdown_shows_what_stands_there() -> None:
+    assert escape("blimp_filtered") == "blimp_filtered"
+    assert escape("a _very_ long &lt; ~~way~~ for $5") == (
+        r"a \_very\_ long \&lt; \~\~way\~\~ for \$5"
+    )
 
 
 def test_generated_text_stands_by_prompt_and_temperature(run: Run) -> None:

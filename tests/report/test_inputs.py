@@ -117,6 +117,15 @@ def test_results_of_two_models_are_not_mixed(run: Run, part: str) -> None:
     assert f"another {part} than in heldout.json" in message
 
 
+@pytest.mark.parametrize(("part", "other"), [("dtype", "bfloat16"), ("scorer", "hf")])
+def test_scores_of_another_precision_or_scorer_are_not_mixed(
+    run: Run, part: str, other: str
+) -> None:
+    path = run.write().paths["evaluate_dir"] / "blimp_filtered.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {part: other}))
+    assert f"another {part} than in heldout.json" in refusal(run)
+
+
 def test_a_file_of_another_task_is_refused(run: Run) -> None:
     folder = run.write().paths["evaluate_dir"]
     (folder / "blimp_filtered.json").write_bytes((folder / "heldout.json").read_bytes())

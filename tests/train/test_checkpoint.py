@@ -67,6 +67,16 @@ def test_any_damaged_byte_and_any_cut_are_noticed(
     assert "damaged" in caplog.text
 
 
+def test_a_checkpoint_that_cannot_be_read_is_left_as_it_is(tmp_path: Path) -> None:
+    here = store(tmp_path)
+    here.folder.mkdir(parents=True, exist_ok=True)
+    unreadable = here.folder / "step-000000100.safetensors"
+    unreadable.mkdir()  # opens, and cannot be mapped
+    with pytest.raises(SllamaError, match=r"step-000000100\.safetensors cannot be read"):
+        here.load_latest()
+    assert unreadable.exists()
+
+
 def test_damaged_ones_do_not_stand_in_the_way_of_new_ones(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -42,12 +42,13 @@ def test_only_the_trunks_matrices_are_matrices() -> None:
     assert all(parameter.ndim == 2 for _, parameter in matrices)
 
 
-def test_norms_are_not_decayed() -> None:
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_norms_alone_are_not_decayed(optimizer: str) -> None:
     model = model_of()
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
-    Optimizers(model, params(weight_decay=0.1).train).step(0.5)
+    Optimizers(model, params(optimizer=optimizer, weight_decay=0.1).train).step(0.5)
     for name, parameter in model.named_parameters():
         shrunk = 1.0 if "norm" in name else 1 - 0.5 * 0.1
         assert torch.allclose(parameter, shrunk * before[name]), name

@@ -21,7 +21,7 @@ from pipeline.train.step import take_step
 from tests.train.conftest import Workplace
 from tests.train.support import params
 
-# 295 windows in the test's corpus: 8 a step, so that an epoch ends inside step 37.
+# 294 windows in the test's corpus: 8 a step, so that an epoch ends inside step 37.
 LONG = {"steps": 40, "validate_every": 20, "checkpoint_every": 10}
 
 RECIPES = {
@@ -30,7 +30,10 @@ RECIPES = {
     "contiguous, released objective": params(order="contiguous", label_shift=2),
     "document mask, dropout": params(document_mask=True, model={"dropout": 0.2}),
     "muon": params(optimizer="muon", model={"attention": "mha"}),
-    "best on validation, clipped, z-loss": params(keep="best_on_validation", z_loss=0.01),
+    # A norm is never below 1 here.
+    "best on validation, clipped, z-loss": params(
+        keep="best_on_validation", gradient_clip=0.5, z_loss=0.01
+    ),
     "bfloat16 head": params(precision="bfloat16"),
 }
 
@@ -207,20 +210,6 @@ def test_a_run_without_an_undamaged_checkpoint_keeps_those_of_its_new_start(
     interrupted(params(), 5)
     assert workplace.train(params(), "resumed")["resumed_after_step"] == 5
     assert workplace.outputs("resumed") == workplace.outputs("whole")
-
-
-def test_best_on_test_selects_by_the_test_split(workplace: Workplace) -> None:
-    wild = {"learning_rate": 0.5, "schedule": "constant", "gradient_clip": None}
-    recipe = params(keep="best_on_test", steps=6, validate_every=2, **wild)
-    workplace.train(recipe, "run")
-    metrics = json.loads((workplace.folder / "run/metrics.json").read_text())
-    lines = (workplace.folder / "run/history.tsv").read_text().splitlines()
-    header = lines[0].split("\t")
-    rows = [dict(zip(header, line.split("\t"), strict=True)) for line in lines[2:]]
-    by_test = {int(row["step"]): float(row["test_loss"]) for row in rows if row["test_loss"]}
-    assert metrics["kept_step"] == min(by_test, key=by_test.__getitem__) < 6
-    of_kept = next(row for row in rows if int(row["step"]) == metrics["kept_step"])
-    assert metrics["validation"]["loss"] == float(of_kept["validation_loss"])
 
 
 def test_word_checkpoints_are_complete_models(

@@ -53,6 +53,11 @@ def test_wsd_is_flat_until_its_last_fifth() -> None:
     assert found[80] < 0.01
 
 
+def test_wsd_comes_down_by_equal_steps() -> None:
+    found = rates(steps=100, warmup_steps=5, schedule="wsd")
+    assert found[79:] == pytest.approx([0.01 - 0.009 * done / 20 for done in range(21)])
+
+
 def test_constant_stays() -> None:
     assert set(rates(steps=10, warmup_steps=0, schedule="constant")) == {0.01}
 

@@ -1,5 +1,6 @@
 """History, word counts, fingerprints, devices, interrupts, initial weights, dry runs."""
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -45,10 +46,14 @@ def test_history_comes_back_from_its_state(tmp_path: Path) -> None:
         first.add_step(1 / step, 1.0, place(step))
     first.add_held_out(place(7), validation_loss=0.3)
     first.add_step(0.1, 2.0, place(8))
-    second.restore(first.state())
+    second.restore(json.loads(json.dumps(first.state())))
     for history in (first, second):
         history.add_step(0.2, 3.0, place(9))
-        history.add_held_out(place(9), validation_loss=0.2)
+        history.add_step(0.4, 4.0, place(10))
+        assert history.rows[-1]["loss"] == pytest.approx((0.1 + 0.2 + 0.4) / 3)
+        assert history.rows[-1]["gradient_norm"] == pytest.approx(3.0)
+        history.add_held_out(place(10), validation_loss=0.2)
+    assert first.recent_loss == second.recent_loss
     first.write(tmp_path / "first.tsv")
     second.write(tmp_path / "second.tsv")
     text = (tmp_path / "first.tsv").read_text()
@@ -196,6 +201,12 @@ def test_operations_of_the_released_configuration() -> None:
     pwa = 2 * 6 * 64 + 2 * 6 * 3 * 64
     layer = pwa + 3 * 2 * 64 * 192 + 2 * 2 * 64 * 256 // 2
     assert training_flops_per_token(model, 256) == 3 * (6 * layer + 2 * 64 * 32000)
+    dropping = build_model(
+        params(model=shape | {"dropout": 0.1}), VOCABULARY | {"vocab_size": 32000}
+    )
+    assert dropping.training
+    assert training_flops_per_token(dropping, 256) == training_flops_per_token(model, 256)
+    assert dropping.training
 
 
 def test_a_dry_run_counts_and_writes_nothing(

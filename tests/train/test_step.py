@@ -1,4 +1,4 @@
-"""Numbers that are not finite: named, skipped at most as often as allowed, or a stop."""
+"""Words seen; numbers not finite: named, skipped at most as often as allowed, or a stop."""
 
 import json
 from typing import Any
@@ -117,3 +117,17 @@ def test_a_skipped_batch_leaves_the_weights(
     column = header.index("validation_loss")
     losses = {line.split("\t")[column] for line in lines[1:]} - {""}
     assert len(losses) == 1
+
+
+def test_an_epoch_has_seen_the_words_of_its_windows(workplace: Workplace) -> None:
+    recipe = params(steps=6, batch_size=49, micro_batch_size=49)
+    workplace.train(recipe, "run")
+    metrics = json.loads((workplace.folder / "run/metrics.json").read_text())
+    assert metrics["passes"] == 1
+    split = TokenSplit.load(workplace.tokens / "train.safetensors")
+    words, left = 0.0, 6 * 49 * 16
+    for count, length in zip(split.document_words, np.diff(split.document_starts), strict=True):
+        words += int(count) * min(left, int(length)) / int(length)
+        left -= min(left, int(length))
+    assert left == 0
+    assert metrics["words_seen"] == pytest.approx(words, abs=1)
