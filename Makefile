@@ -19,6 +19,8 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
 
 install: $(VENV)/.installed ## .venv with the pinned dependencies; nothing outside the checkout
+	@test -x "$$(sed -n '1s/^#!//p' $(VENV)/bin/dvc)" || \
+		{ echo "error: $(VENV) was made in another folder, or by a Python that is gone: rm -r $(VENV), and run this again"; exit 1; }
 
 # Not bin/python: where Debian lacks python3-venv, that is there and pip is not.
 $(VENV)/.installed: requirements.txt
@@ -34,7 +36,7 @@ $(VENV)/.installed-tests: requirements-tests.txt $(VENV)/.installed
 
 demo: install ## the whole pipeline on the embedded corpus, in a clone of its own under .demo/
 	@test -d $(DEMO)/.git || git clone --quiet . $(DEMO)
-	@git -C $(DEMO) fetch --quiet origin HEAD
+	@git -C $(DEMO) fetch --quiet "$(CURDIR)" HEAD
 	@git cat-file -e "$$(git -C $(DEMO) rev-parse HEAD)" 2>/dev/null || echo "note: $(DEMO) had commits that the checkout has not; git -C $(DEMO) reflog names them"
 	@git -C $(DEMO) reset --quiet --hard FETCH_HEAD
 	@git diff --quiet HEAD || echo "note: the demo runs the last commit; uncommitted changes are not in it"
@@ -112,7 +114,7 @@ repro: install ## dvc repro; RECIPE=name first writes that recipe into params.ya
 paper: install ## the paper's tables; PROFILE=smoke (toy size, in a clone of its own), cpu, choices, standin or full
 ifeq ($(PROFILE),smoke)
 	@test -d $(PAPER_SMOKE)/.git || git clone --quiet . $(PAPER_SMOKE)
-	@git -C $(PAPER_SMOKE) fetch --quiet origin HEAD && git -C $(PAPER_SMOKE) reset --quiet --hard FETCH_HEAD
+	@git -C $(PAPER_SMOKE) fetch --quiet "$(CURDIR)" HEAD && git -C $(PAPER_SMOKE) reset --quiet --hard FETCH_HEAD
 	@git diff --quiet HEAD || echo "note: this profile runs the last commit; uncommitted changes are not in it"
 	@# The lock of another profile would be read and written at each stage; more threads gain nothing at toy size.
 	@cd $(PAPER_SMOKE) && rm -f paper/dvc.lock && python -m pipeline.paper smoke && OMP_NUM_THREADS=1 dvc repro paper/dvc.yaml
@@ -126,7 +128,8 @@ endif
 record: install ## put the runs of paper/runs.csv on record: adds them to paper/ledger.csv
 	@python -m pipeline.paper.record
 
-tables: install ## the paper's tables of the runs on record (paper/ledger.csv), in .tables/: seconds, nothing is trained
+tables: install ## the paper's tables of the runs on record (paper/ledger.csv), in .tables/: seconds, nothing is trained; PROFILE=name selects that one first
+	@$(if $(filter command,$(origin PROFILE)),python -m pipeline.paper $(PROFILE))
 	@git diff --quiet HEAD -- params.yaml recipes paper/params.yaml || echo "note: params.yaml, recipes/ or paper/params.yaml differ from the last commit; runs of another recipe do not count"
 	@python -m stages.paper_plan --out $(TABLES)/plan --quiet
 	@python -m stages.paper_report --plan $(TABLES)/plan --ledger paper/ledger.csv --results paper/results --models paper/models \

@@ -1,1 +1,1 @@
-"""Benchmarks: one module each (`python -m bench.<name>`), ratios on the last line."""
+"""Benchmarks: `python -m bench.train`, `bench.evaluate`, `bench.curve`; the others serve them."""

@@ -199,11 +199,11 @@ class TrainConfig(Section):
                 f"train.micro_batch_size ({self.micro_batch_size}) does not divide "
                 f"train.batch_size ({self.batch_size})"
             )
-        if self.warmup_steps >= (self.decay_steps or self.steps):
+        if self.schedule != "constant" and self.warmup_steps >= (self.decay_steps or self.steps):
             raise ValueError("train.warmup_steps leaves no step to decay in")
         if self.min_learning_rate > self.learning_rate:
             raise ValueError("train.min_learning_rate is above train.learning_rate")
-        if self.label_shift >= self.sequence_length:
+        if self.label_shift > self.sequence_length:
             raise ValueError("train.label_shift leaves no token to predict in a sequence")
         if self.gradient_clip is not None and self.gradient_clip <= 0:
             raise ValueError("train.gradient_clip is positive, or null for none")
@@ -253,8 +253,8 @@ class Params(Section):
                 f"train.sequence_length ({self.train.sequence_length}) is longer than the context, "
                 f"model.max_position_embeddings ({self.model.max_position_embeddings})"
             )
-        if self.train.probe_every and self.model.embedding == "attn":  # sees what pads its rows
-            raise ValueError("train.probe_every has to be 0 with model.embedding attn")
+        if self.model.embedding == "attn" and (self.train.probe_every or self.train.document_mask):
+            raise ValueError("model.embedding attn sees all: no train.probe_every, document_mask")
         return self
 
 
@@ -264,7 +264,7 @@ def load_params(path: Path = PARAMS_FILE) -> Params:
 
 
 def parse_params(values: Any, origin: str) -> Params:
-    """Check `values` (the parsed YAML); `origin` names them in error messages."""
+    """Check `values` (the parsed YAML); SllamaError names `origin` and every wrong key."""
     if not isinstance(values, dict):
         raise SllamaError(f"{origin}: a mapping of sections is expected")
     try:

@@ -100,7 +100,11 @@ def run_in_container(runtime: str, stage: str, command: list[str]) -> int:
 
 
 def gather(stage: str, folder: Path, environment: Mapping[str, str], runtime: str) -> Surroundings:
-    """Collect what `stage`, run in `folder`, needs from the host; makes missing cache folders."""
+    """Collect what `stage`, run in `folder`, needs from the host; makes missing cache folders.
+
+    RuntimeSetupError: a folder cannot be made or written, there is no such mirror, or no GPU
+    where one is asked for.
+    """
     mounts = {folder: True}
     values = {name: environment[name] for name in _PASSED if name in environment}
     for name, default in _FOLDERS.items():

@@ -33,6 +33,8 @@ def atomic_path(target: Path) -> Iterator[Path]:
     the new one. On an exception the temporary file is removed and `target` stays as it was. What a
     killed process left of the same target is removed first.
     """
+    if target.exists() and not (target.is_file() or target.is_dir()):
+        raise SllamaError(f"{target}: a device or pipe, which a file would replace; name a file")
     target.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(target)
     handle, name = tempfile.mkstemp(

@@ -38,8 +38,13 @@ def provenance_path(output: Path) -> Path:
     return place.with_name(f"{place.name}.provenance.json")
 
 
-def write_provenance(output: Path, section: dict[str, Any], **extra: Any) -> None:
-    """Record how `output` was made: the resolved `section` of the recipe and what ran it."""
+def write_provenance(
+    output: Path, section: dict[str, Any], code: dict[str, Any], **extra: Any
+) -> None:
+    """Record how `output` was made: the resolved `section` of the recipe and what ran it.
+
+    code: from describe_code, asked before the work: it may be committed to meanwhile.
+    """
     write_json(
         provenance_path(output),
         {
@@ -47,7 +52,7 @@ def write_provenance(output: Path, section: dict[str, Any], **extra: Any) -> Non
             "section": section,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "command": sys.argv,
-            **describe_code(),
+            **code,
             **describe_machine(),
             **extra,
         },

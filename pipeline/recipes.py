@@ -55,7 +55,10 @@ def set_options(overrides: dict[str, Any]) -> list[str]:
 
 
 def write_params(overrides: dict[str, Any], params: Path = PARAMS_FILE) -> None:
-    """Apply `overrides` to the file `params`; its comments and its order stay."""
+    """Apply `overrides` to the file `params`; its comments and its order stay.
+
+    SllamaError: no such file, or no YAML.
+    """
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 100

@@ -48,7 +48,9 @@ def run_forwarding_signals(
         pending.append(number)
 
     # Before the child is there, so that no signal finds this process without a handler.
-    before = {number: signal.signal(number, note) for number in FORWARDED}
+    # nohup has SIGHUP ignored: it stays so, here and in the child, which inherits it.
+    deaf = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else set()
+    before = {number: signal.signal(number, note) for number in FORWARDED if number not in deaf}
     try:
         # A terminal sends Ctrl-C to the whole process group; a session of its own makes the child
         # hear each signal once, from here.

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from pipeline.config import PARAMS_FILE, Params, load_params
 from pipeline.errors import SllamaError, is_out_of_memory
 from pipeline.progress import logs_are_json, redact, set_up_logging
-from pipeline.provenance import write_provenance
+from pipeline.provenance import describe_code, write_provenance
 
 _INTERRUPTED = 130
 _OUT_OF_MEMORY = (
@@ -69,11 +69,11 @@ def run_stage(
     stage = Path(sys.argv[0]).stem
     try:
         set_up_logging(stage, _level(arguments.verbose, arguments.quiet))
-        started = time.monotonic()
+        started, code = time.monotonic(), describe_code()
         made = work(load_params(arguments.params), arguments)
         if made is not None:
             seconds = round(time.monotonic() - started, 3)
-            write_provenance(made.output, made.section, seconds=seconds, **made.figures)
+            write_provenance(made.output, made.section, code, seconds=seconds, **made.figures)
             _tell_next(stage)
     except (SllamaError, OSError) as error:
         if arguments.verbose:

@@ -6,6 +6,7 @@ from pathlib import Path
 from pipeline.config import Params
 from pipeline.paper.build import write_tables
 from pipeline.paper.inputs import Folders
+from pipeline.paper.plan import require_current
 from pipeline.paper.settings import SETTINGS_FILE, load_settings
 from pipeline.stage import Made, run_stage
 
@@ -24,6 +25,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def work(params: Params, options: Namespace) -> Made:
     settings = load_settings(options.settings)
+    require_current(settings, options.plan, options.params)
     folders = Folders(options.results, options.models, options.plan, options.tokens, options.ledger)
     print(write_tables(settings, folders, options.out, options.metrics, options.runs))
     return Made(options.out, settings.selected.model_dump())

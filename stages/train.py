@@ -4,6 +4,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from pipeline.config import Params
+from pipeline.io import model_fingerprint
 from pipeline.stage import Made, run_stage
 from pipeline.train import Places, dry_run, train
 
@@ -31,6 +32,7 @@ def work(params: Params, options: Namespace) -> Made | None:
     figures = train(params, places)
     if figures is None:
         return None
+    figures["fingerprint"] = model_fingerprint(options.model)
     return Made(options.model, params.model_dump(include={"seed", "model", "train"}), figures)
 
 

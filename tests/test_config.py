@@ -81,11 +81,28 @@ def test_rra_needs_a_key_value_width_of_four_equal_parts() -> None:
     assert parse_params(values, "params.yaml").model.attention == "rra"
 
 
-def test_no_probe_scores_an_embedding_that_sees_what_pads_its_rows() -> None:
+@pytest.mark.parametrize(("key", "value"), [("probe_every", 250), ("document_mask", True)])
+def test_nothing_is_hidden_from_an_embedding_that_sees_all(key: str, value: Any) -> None:
+    """A probe pads its rows, and a mask keeps documents apart: the leaking one sees both."""
     values = changed("model.embedding", "attn")
-    assert parse_params(values, "params.yaml").train.probe_every == 0
-    values["train"]["probe_every"] = 250
-    with pytest.raises(SllamaError, match=r"train\.probe_every has to be 0 with .*attn"):
+    assert not getattr(parse_params(values, "params.yaml").train, key)
+    values["train"][key] = value
+    with pytest.raises(SllamaError, match=r"attn sees all: no train\.probe_every, document_mask"):
+        parse_params(values, "params.yaml")
+
+
+def test_a_constant_rate_may_rise_to_the_last_step() -> None:
+    values = changed("train.warmup_steps", SHIPPED["train"]["steps"])
+    values["train"]["schedule"] = "constant"
+    assert parse_params(values, "params.yaml").train.schedule == "constant"
+
+
+def test_a_window_has_one_token_more_than_it_sees() -> None:
+    values = changed("train.label_shift", 2)
+    values["train"]["sequence_length"] = 2
+    assert parse_params(values, "params.yaml").train.sequence_length == 2
+    values["train"]["sequence_length"] = 1
+    with pytest.raises(SllamaError, match="leaves no token to predict"):
         parse_params(values, "params.yaml")
 
 

@@ -109,6 +109,25 @@ def _launch_waiting_child(number: int, folder: Path) -> "subprocess.Popen[bytes]
     return process
 
 
+def test_a_hangup_that_nohup_ignores_stays_ignored(tmp_path: Path) -> None:
+    child = (
+        "import pathlib, signal, time\n"
+        "ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN\n"
+        f"pathlib.Path({str(tmp_path / 'ready')!r}).touch()\n"
+        "time.sleep(1)\n"
+        "raise SystemExit(7 if ignored else 8)"
+    )
+    program = (
+        "import signal, sys; from pipeline.signals import run_forwarding_signals\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        f"sys.exit(run_forwarding_signals([sys.executable, '-c', {child!r}]))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT)
+    _await(tmp_path / "ready")
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(timeout=20) == 7
+
+
 def _await(path: Path) -> None:
     deadline = time.monotonic() + 20
     while not path.exists():

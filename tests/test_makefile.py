@@ -50,3 +50,23 @@ def test_the_demo_says_that_commits_of_its_clone_leave_the_branch(checkout: Chec
     assert own in checkout.run(*clone, "reflog")
     assert checkout.run(*clone, "rev-parse", "HEAD") == checkout.run("git", "rev-parse", "HEAD")
     assert "reflog" not in checkout.run("make", "demo")
+
+
+def test_the_demo_of_a_copy_runs_the_copys_commit(checkout: Checkout, tmp_path: Path) -> None:
+    checkout.run("make", "demo")
+    copy = Checkout(tmp_path / "copy", tmp_path / "checkpoints")
+    shutil.copytree(checkout.folder, copy.folder, symlinks=True)
+    (copy.folder / "mine.txt").write_text("an idea")
+    copy.commit("an idea")
+    shutil.rmtree(checkout.folder)
+    copy.run("make", "demo")
+    head = ("rev-parse", "HEAD")
+    assert copy.run("git", "-C", ".demo", *head) == copy.run("git", *head)
+
+
+def test_a_venv_whose_python_is_gone_is_told_of(checkout: Checkout) -> None:
+    dvc = checkout.folder / ".venv/bin/dvc"
+    checkout.run("make", "install")
+    dvc.write_text(dvc.read_text().replace("#!/bin/sh", "#!/gone/.venv/bin/python"))
+    with pytest.raises(AssertionError, match=r"rm -r \.venv, and run this again"):
+        checkout.run("make", "install")

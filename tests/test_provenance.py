@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.provenance import provenance_path, versions, write_provenance
+from pipeline.provenance import describe_code, provenance_path, versions, write_provenance
 from tests.imports import ROOT
 
 
@@ -15,7 +15,7 @@ def test_the_record_lies_beside_the_output_and_names_what_ran(
     monkeypatch.setenv("SLLAMA_RUNTIME", "native")
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     output = tmp_path / "results" / "a.json"
-    write_provenance(output, {"seed": 1}, seconds=2.0)
+    write_provenance(output, {"seed": 1}, describe_code(), seconds=2.0)
     text = provenance_path(output).read_text()
     record = json.loads(text)
     assert record["section"] == {"seed": 1}
@@ -39,7 +39,7 @@ def test_a_given_commit_stands_where_there_is_no_git(
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
 
     def recorded() -> tuple[str | None, bool | None]:
-        write_provenance(tmp_path / "a", {})
+        write_provenance(tmp_path / "a", {}, describe_code())
         record = json.loads(provenance_path(tmp_path / "a").read_text())
         return record["commit"], record["dirty"]
 
@@ -62,8 +62,8 @@ def test_pinned_versions_are_the_installed_ones() -> None:
 
 def test_a_stage_without_torch_does_not_load_it(tmp_path: Path) -> None:
     probe = (
-        "import sys, pathlib; from pipeline.provenance import write_provenance\n"
-        f"write_provenance(pathlib.Path({str(tmp_path / 'a')!r}), {{}})\n"
+        "import sys, pathlib; from pipeline.provenance import describe_code, write_provenance\n"
+        f"write_provenance(pathlib.Path({str(tmp_path / 'a')!r}), {{}}, describe_code())\n"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", probe], cwd=ROOT).returncode == 0

@@ -39,6 +39,20 @@ def test_what_was_made_gets_a_provenance_record(tmp_path: Path) -> None:
     assert record["versions"]["python"].startswith("3.")
 
 
+def test_the_commit_on_record_is_that_of_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stage runs for hours, and who waits goes on working."""
+    monkeypatch.setenv("SLLAMA_COMMIT", "0123abc")
+
+    def work(params: Params, options: argparse.Namespace) -> Made:
+        monkeypatch.setenv("SLLAMA_COMMIT", "fedc987")
+        return Made(tmp_path / "out", {})
+
+    assert run(work) == 0
+    assert json.loads((tmp_path / "out.provenance.json").read_text())["commit"] == "0123abc"
+
+
 def test_bad_input_is_one_line() -> None:
     def work(params: Params, options: argparse.Namespace) -> None:
         raise SllamaError("first\n second")

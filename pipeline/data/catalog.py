@@ -96,26 +96,18 @@ class Source(Entry):
     address: Annotated[str, Field(pattern=r"^https?://.*[^/]$")] | None = Field(
         default=None, description="URL that the paths of `files` and `trees` follow"
     )
-    files: tuple[RemoteFile, ...] = ()
+    files: tuple[RemoteFile, ...] = Field(default=(), strict=False)
     trees: dict[InnerPath, Names] = Field(
         default={},
         description="folders below the source's address, each with the names of its files: they "
         "have the same paths in the fetched folder, and no checksums are stated",
     )
-    archives: tuple[Archive, ...] = ()
+    archives: tuple[Archive, ...] = Field(default=(), strict=False)
     leave_out: tuple[str, ...] = Field(
-        default=(), description="name patterns that are not taken from a mirror's folder"
+        default=(),
+        strict=False,
+        description="name patterns that are not taken from a mirror's folder",
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _lists_are_sequences(cls, values: object) -> object:
-        # YAML has lists only; the catalog is immutable, so they become tuples.
-        if not isinstance(values, dict):
-            return values
-        return {
-            key: tuple(item) if isinstance(item, list) else item for key, item in values.items()
-        }
 
     @model_validator(mode="after")
     def _one_address(self) -> Self:

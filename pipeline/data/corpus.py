@@ -53,11 +53,10 @@ def read_manifest(raw: Path) -> dict[str, Any]:
     manifest = read_json(path)
     try:
         listed = {str(file["name"]): str(file["sha256"]) for file in manifest["files"]}
-        source, stand_in = manifest["source"], manifest["stand_in"]
+        if not (isinstance(manifest["source"], str) and isinstance(manifest["stand_in"], bool)):
+            raise TypeError("source or stand_in")
     except (KeyError, TypeError) as error:
         raise SllamaError(f"{path}: not a corpus's manifest; run the download stage") from error
-    if not isinstance(source, str) or not isinstance(stand_in, bool):
-        raise SllamaError(f"{path}: not a corpus's manifest; run the download stage")
     found = {file.name for file in corpus_files(raw)}
     for name in sorted(found | listed.keys()):
         if name not in found or sha256_file(raw / name) != listed.get(name):

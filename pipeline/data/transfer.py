@@ -66,7 +66,7 @@ class Expected:
 
 
 def hub_url(repository: str, revision: str, path: str) -> str:
-    """Return the address of a dataset's file on the Hub, or on what HF_ENDPOINT names."""
+    """Return the address of a file on the Hub, or HF_ENDPOINT; RefusedError if that is none."""
     return f"{_hub_endpoint()}/datasets/{repository}/resolve/{revision}/{path}"
 
 

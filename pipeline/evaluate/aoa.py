@@ -83,7 +83,8 @@ def correlation(
 ) -> dict[str, Any]:
     """Return Pearson's r over the words that both have an age, its p value and 95% interval.
 
-    The interval is that of Fisher's transformation. All are None with fewer than four such words.
+    The interval is that of Fisher's transformation. `score`, `p_value` and `ci95` are None with
+    fewer than four such words, or where one side has the same age for all of them.
     `official` is what the challenge's table has: r, or 0 where p is over 0.1 or there is no r.
     """
     pairs = [

@@ -65,6 +65,7 @@ def read_words(data: Path, metadata: dict[str, Any]) -> dict[str, list[str]]:
     """Return the words to test, each with the contexts it was found in.
 
     `least_contexts` (metadata): a word with fewer is left out, as is one of a single letter.
+    MissingDataError: the file is not there. SllamaError: it has another form, or no such word.
     """
     path = _file(data, metadata["folder"], WORDS_FILE)
     listed, least = read_json(path), metadata["least_contexts"]
@@ -90,6 +91,7 @@ def read_children(data: Path, folder: str) -> dict[str, float | None]:
     """Return the age in months at which half of the children know each word.
 
     Of a word that is listed twice, the first row counts, as in the official pipeline.
+    MissingDataError: the file is not there. SllamaError: a column is missing, or a cell no number.
     """
     path = _file(data, folder, CHILDREN_FILE)
     ages: dict[str, float | None] = {}

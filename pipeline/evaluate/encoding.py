@@ -156,7 +156,10 @@ class OptionEncoder:
         self._last: tuple[list[Option], list[Encoded]] = ([], [])
 
     def encode(self, options: Sequence[Option]) -> list[Encoded]:
-        """Return the encoded options, in order."""
+        """Return the encoded options, in order.
+
+        SllamaError: a continuation has no token of its own.
+        """
         asked = list(options)
         if asked != self._last[0]:
             self._last = (asked, _encode_options(self.tokenizer, asked))
@@ -181,7 +184,9 @@ def _encode_options(tokenizer: Tokenizer, options: list[Option]) -> list[Encoded
 def _encode_free(tokenizer: Tokenizer, options: list[Option]) -> list[Encoded]:
     ids = tokenizer.encode([continuation for _, continuation in options], special=False)
     prefix = tokenizer.prefix_token
-    return [Encoded(row if row[:1] == [prefix] else [prefix, *row], 1) for row in ids]
+    encoded = [Encoded(row if row[:1] == [prefix] else [prefix, *row], 1) for row in ids]
+    _require_tokens(encoded, "they are empty, or of characters that this tokenizer does not know")
+    return encoded
 
 
 def _encode_bound(tokenizer: Tokenizer, options: list[Option]) -> list[Encoded]:
@@ -194,13 +199,19 @@ def _encode_bound(tokenizer: Tokenizer, options: list[Option]) -> list[Encoded]:
         Encoded(row, max(1, lengths[context]))
         for row, (context, _) in zip(ids[len(contexts) :], options, strict=True)
     ]
-    if unscored := sum(not row.scored for row in encoded):
-        # The sum over no tokens, zero, would win over every continuation.
-        raise SllamaError(
-            f"{unscored} of {len(encoded)} continuations have no token of their own: they are "
-            "empty, or this tokenizer joins them to their context; begin them with a space"
-        )
+    _require_tokens(
+        encoded,
+        "they are empty, or this tokenizer joins them to their context; begin them with a space",
+    )
     return encoded
+
+
+def _require_tokens(encoded: list[Encoded], why: str) -> None:
+    # The sum over no tokens, zero, would win over every other text.
+    if unscored := sum(not row.scored for row in encoded):
+        raise SllamaError(
+            f"{unscored} of {len(encoded)} continuations have no token of their own: {why}"
+        )
 
 
 def _move_spaces(option: Option) -> Option:

@@ -17,7 +17,8 @@ class HeldoutDocument:
 def heldout_documents(tokens: Path | None) -> list[HeldoutDocument]:
     """Return the test split in the folder `tokens` of the encode stage, in its order.
 
-    MissingDataError if no folder was given, or if it holds no test document.
+    MissingDataError: no folder was given, or it holds no test document. SllamaError: a line of
+    the file is malformed.
     """
     if not tokens:
         raise MissingDataError("no folder of tokens was given (--tokens)")

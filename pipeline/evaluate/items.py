@@ -68,10 +68,18 @@ def locate(data: Path, relative: str) -> Path:
 
 
 def jsonl_files(folder: Path) -> list[Path]:
-    """Return the *.jsonl files of a folder, sorted; MissingDataError if there are none."""
+    """Return the *.jsonl files of a folder, sorted; MissingDataError if there are none.
+
+    SllamaError: a name that is not UTF-8, and so could stand in no result.
+    """
     files = sorted(folder.glob("[!.]*.jsonl"))
     if not files:
         raise MissingDataError(f"{folder.name} has no .jsonl files")
+    for path in files:
+        try:
+            path.name.encode()
+        except UnicodeEncodeError as error:
+            raise SllamaError(f"{str(path)!a}: its name is not UTF-8; rename it") from error
     return files
 
 
@@ -92,7 +100,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def parse_jsonl(text: str, origin: str) -> Iterator[dict[str, Any]]:
-    """Yield the objects of JSON Lines `text`; `origin` names it in error messages."""
+    """Yield the objects of JSON Lines `text`; SllamaError names `origin` and the bad line."""
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
@@ -120,7 +128,8 @@ def read_csv(path: Path, delimiter: str = ",") -> Iterator[dict[str, str]]:
 def read_archive(path: Path, password: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Yield (stem, rows) of each *.jsonl in a protected ZIP archive, in memory only.
 
-    Error messages name the archive and the line, never an item's text.
+    SllamaError: it cannot be opened, or a file in it has no items or a bad line; the message names
+    the archive and the line, never an item's text.
     """
     try:
         with zipfile.ZipFile(path) as archive:

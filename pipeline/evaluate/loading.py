@@ -14,7 +14,6 @@ from pipeline.evaluate.heldout import heldout_documents
 from pipeline.evaluate.null import BigramScorer, NullScorer, UniformScorer, UnigramScorer
 from pipeline.io import fingerprint_of, model_fingerprint, read_json
 
-_log = logging.getLogger(__name__)
 _VOCABULARY_FILES = ("vocab.*", "merges.txt", "*.model")
 
 
@@ -37,6 +36,14 @@ def load_model(folder: Path, tokenizer: Path, config: EvaluateConfig) -> Any:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     elif device == "cuda" and not torch.cuda.is_available():
         raise SllamaError("evaluate.device: cuda, but torch sees no GPU; use auto or cpu")
+    special = (
+        loaded.tokenizer.pad_token_id,
+        loaded.tokenizer.unk_token,
+        loaded.tokenizer.eos_token,
+    )
+    if special == (None, None, None):
+        # lm-eval would add an entry to pad with.
+        loaded.tokenizer.pad_token_id = loaded.prefix_token
     try:
         scorer = FastScorer(
             str(folder),
@@ -52,9 +59,10 @@ def load_model(folder: Path, tokenizer: Path, config: EvaluateConfig) -> Any:
     if scorer.max_length < 1:
         raise SllamaError(f"{folder}: its context, {scorer.max_length} tokens, holds no text")
     largest = len(scorer.model.get_input_embeddings().weight)
-    if loaded.vocab_size > largest:
+    entries = max(loaded.vocab_size, 1 + max(loaded.tokenizer.get_vocab().values()))
+    if entries > largest:
         raise SllamaError(
-            f"{tokenizer} has {loaded.vocab_size} entries, the model's embedding {largest}: "
+            f"{tokenizer} has {entries} entries, the model's embedding {largest}: "
             "they do not belong together"
         )
     return scorer

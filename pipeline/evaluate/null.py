@@ -18,7 +18,6 @@ from lm_eval.api.model import LM
 from pipeline.errors import SllamaError
 from pipeline.evaluate.encoding import Encoded, OptionEncoder, Tokenizer
 
-NAMES = ("uniform", "unigram", "bigram")
 _PRIOR_TOKENS = 100.0
 
 

@@ -1,7 +1,8 @@
 """Readers: from a benchmark's released files to items, one function per format.
 
 A reader takes the data folder and the metadata of the task file. Field names and comparisons are
-those of the BabyLM evaluation pipelines of 2025 and 2026.
+those of the BabyLM evaluation pipelines of 2025 and 2026. MissingDataError: the data is not there;
+SllamaError: a file or a field is not as released.
 """
 
 from collections.abc import Callable, Iterator
@@ -40,15 +41,13 @@ def minimal_pairs(data: Path, metadata: dict[str, Any]) -> Iterator[Item]:
     BabyLM pipelines since 2025.
     """
     prefix = metadata.get("prefix", "")
-    for path in jsonl_files(locate(data, metadata["folder"])):
-        for number, row in enumerate(read_rows(path)):
-            origin = f"{path}, item {number}"
-            sentences = [text_of(row, key, origin) for key in ("sentence_good", "sentence_bad")]
-            yield Item(
-                identifier=f"{path.stem}_{number}",
-                group=(path.stem,),
-                options=tuple(("", prefix + sentence) for sentence in sentences),
-            )
+    for path, number, row, origin in _numbered(data, metadata):
+        sentences = [text_of(row, key, origin) for key in ("sentence_good", "sentence_bad")]
+        yield Item(
+            identifier=f"{path.stem}_{number}",
+            group=(path.stem,),
+            options=tuple(("", prefix + sentence) for sentence in sentences),
+        )
 
 
 def ewok(data: Path, metadata: dict[str, Any]) -> Iterator[Item]:
@@ -113,23 +112,21 @@ def entity_tracking(data: Path, metadata: dict[str, Any]) -> Iterator[Item]:
     have "nothing" among the options.
     """
     counts: dict[tuple[str, str], int] = {}
-    for path in jsonl_files(locate(data, metadata["folder"])):
-        for number, row in enumerate(read_rows(path)):
-            origin = f"{path}, item {number}"
-            context, options = text_of(row, "input_prefix", origin), row.get("options")
-            if not isinstance(options, list) or len(options) < 2 or "numops" not in row:
-                raise SllamaError(f"{origin}: numops and at least two options are expected")
-            if not all(is_text(option) for option in options):
-                raise SllamaError(f"{origin}: an option is no text")
-            if metadata.get("drop_nothing") and any("nothing" in option for option in options):
-                continue
-            group = (path.stem, f"{row['numops']}_ops")
-            place = counts[group] = counts.get(group, -1) + 1
-            yield Item(
-                identifier=f"{'_'.join(group)}_{place}",
-                group=group,
-                options=tuple((context, option) for option in options),
-            )
+    for path, _, row, origin in _numbered(data, metadata):
+        context, options = text_of(row, "input_prefix", origin), row.get("options")
+        if not isinstance(options, list) or len(options) < 2 or "numops" not in row:
+            raise SllamaError(f"{origin}: numops and at least two options are expected")
+        if not all(is_text(option) for option in options):
+            raise SllamaError(f"{origin}: an option is no text")
+        if metadata.get("drop_nothing") and any("nothing" in option for option in options):
+            continue
+        group = (path.stem, f"{row['numops']}_ops")
+        place = counts[group] = counts.get(group, -1) + 1
+        yield Item(
+            identifier=f"{'_'.join(group)}_{place}",
+            group=group,
+            options=tuple((context, option) for option in options),
+        )
 
 
 def global_piqa(data: Path, metadata: dict[str, Any]) -> Iterator[Item]:
@@ -141,10 +138,11 @@ def global_piqa(data: Path, metadata: dict[str, Any]) -> Iterator[Item]:
     for number, row in enumerate(_rows(folder)):
         origin = f"{folder.name}, item {number}"
         prompt, identifier = (text_of(row, key, origin) for key in ("prompt", "example_id"))
-        solutions = [row[name] for place in range(4) if row.get(name := f"solution{place}")]
+        given = [row.get(f"solution{place}") for place in range(4)]
+        solutions = given[: sum(map(bool, given))]
         label = str(row.get("label"))
-        if not (len(solutions) > 1 and all(map(is_text, solutions))):
-            raise SllamaError(f"{origin}: two solutions at least are expected")
+        if not (len(solutions) > 1 and all(solutions) and all(map(is_text, solutions))):
+            raise SllamaError(f"{origin}: two solutions at least are expected, none left out")
         if label not in map(str, range(len(solutions))):
             raise SllamaError(f"{origin}: label is not the number of a solution")
         options = tuple((prompt, f" {solution}") for solution in solutions)
@@ -161,32 +159,28 @@ def _rows(folder: Path) -> Iterator[dict[str, Any]]:
 
 def comps(data: Path, metadata: dict[str, Any]) -> Iterator[Item]:
     """Read COMPS: one property after the concept that has it and after one that has not."""
-    for path in jsonl_files(locate(data, metadata["folder"])):
+    for path, number, row, origin in _numbered(data, metadata):
         subtask = path.stem.removeprefix("comps_").replace("-", "_")
-        for number, row in enumerate(read_rows(path)):
-            origin = f"{path}, item {number}"
-            phrase = " " + text_of(row, "property_phrase", origin)
-            prefixes = [
-                text_of(row, key, origin) for key in ("prefix_acceptable", "prefix_unacceptable")
-            ]
-            options = tuple((prefix, phrase) for prefix in prefixes)
-            yield Item(f"{subtask}_{number}", (subtask,), options)
+        phrase = " " + text_of(row, "property_phrase", origin)
+        prefixes = [
+            text_of(row, key, origin) for key in ("prefix_acceptable", "prefix_unacceptable")
+        ]
+        options = tuple((prefix, phrase) for prefix in prefixes)
+        yield Item(f"{subtask}_{number}", (subtask,), options)
 
 
 def wug(data: Path, metadata: dict[str, Any]) -> Iterator[Item]:
     """Read a wug test: two inflections of a made-up word, and how many people preferred each."""
-    for path in jsonl_files(locate(data, metadata["folder"])):
-        for number, row in enumerate(read_rows(path)):
-            origin = f"{path}, item {number}"
-            sentences = text_of(row, "sentences", origin).split("\t")
-            if len(sentences) != 2:
-                raise SllamaError(f"{origin}: two sentences are expected")
-            yield Item(
-                identifier=f"{path.stem}_{number}",
-                group=(path.stem,),
-                options=tuple(("", sentence) for sentence in sentences),
-                extra={"ratio": number_of(row, "ratio", origin)},
-            )
+    for path, number, row, origin in _numbered(data, metadata):
+        sentences = text_of(row, "sentences", origin).split("\t")
+        if len(sentences) != 2 or not all(map(str.strip, sentences)):
+            raise SllamaError(f"{origin}: two sentences are expected")
+        yield Item(
+            identifier=f"{path.stem}_{number}",
+            group=(path.stem,),
+            options=tuple(("", sentence) for sentence in sentences),
+            extra={"ratio": number_of(row, "ratio", origin)},
+        )
 
 
 def reading(data: Path, metadata: dict[str, Any]) -> Iterator[Item]:
@@ -205,6 +199,15 @@ def reading(data: Path, metadata: dict[str, Any]) -> Iterator[Item]:
         if row["prev_item"] not in {"", "None"}:
             options.append((row["prev_item"], f" {row['prev_word']}"))
         yield Item(str(number), ("reading",), tuple(options), extra=dict(row))
+
+
+def _numbered(
+    data: Path, metadata: dict[str, Any]
+) -> Iterator[tuple[Path, int, dict[str, Any], str]]:
+    """Yield file, number and row of each item of a folder, and what messages call it."""
+    for path in jsonl_files(locate(data, metadata["folder"])):
+        for number, row in enumerate(read_rows(path)):
+            yield path, number, row, f"{path}, item {number}"
 
 
 READERS: dict[str, Reader] = {

@@ -10,6 +10,7 @@ attention has a window) is scored row by row instead.
 import itertools
 import logging
 from collections.abc import Callable, Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from pipeline.evaluate.bundles import Bundle, pack
 from pipeline.evaluate.encoding import Encoded, FastTokenizer, OptionEncoder
-from pipeline.evaluate.forward import without_cache
+from pipeline.evaluate.forward import has_window, require_all_weights, without_cache
 from pipeline.evaluate.head import Head
 from pipeline.evaluate.parallel import map_batches
 from pipeline.evaluate.windows import rolling_windows
@@ -32,8 +33,6 @@ _TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3}
 _LOOSE_TOLERANCE = 0.1
 _CHECKED_AT_LOAD, _CHECKED_AT_MOST = 12, 1024
 _ROW_BY_ROW = "the model does not allow shared prefixes; scoring row by row"
-_SEES_ALL = {"full_attention", "attention", "global"}
-_SEES_WINDOW = {"sliding_attention", "local"}
 
 
 @register_model("sllama-fast")
@@ -42,7 +41,10 @@ class FastScorer(HFLM):  # type: ignore[misc]
 
     `max_batch_tokens` bounds the tokens of a forward pass, and with them the memory. Without
     `is_greedy` the second value of an answer is always False, which saves a tenth of the time.
+    SllamaError if the folder's files lack weights.
     """
+
+    _model: Any
 
     def __init__(
         self,
@@ -65,6 +67,11 @@ class FastScorer(HFLM):  # type: ignore[misc]
             )
         if not self.shares_prefixes:
             _log.warning(_ROW_BY_ROW)
+
+    def _create_model(self, pretrained: str, **options: Any) -> None:
+        super()._create_model(pretrained, output_loading_info=True, **options)
+        self._model, found = self._model
+        require_all_weights(found)
 
     def loglikelihood(
         self, requests: list[Any], disable_tqdm: bool = False
@@ -101,7 +108,14 @@ class FastScorer(HFLM):  # type: ignore[misc]
             self.shares_prefixes = False
             _log.warning(_ROW_BY_ROW)
         scorer = self._score_bundles if self.shares_prefixes else self._score_rows
-        results = dict(zip(distinct, scorer(unique), strict=True))
+        scored = scorer(unique)
+        if self.shares_prefixes:
+            # What is masked is still multiplied: one NaN spoils all rows of its bundle.
+            spoilt = [place for place, (score, _) in enumerate(scored) if not isfinite(score)]
+            alone = self._score_rows([unique[place] for place in spoilt])
+            for place, result in zip(spoilt, alone, strict=True):
+                scored[place] = result
+        results = dict(zip(distinct, scored, strict=True))
         if not self.is_greedy:
             return [(results[key][0], False) for key in keys]
         return [results[key] for key in keys]
@@ -210,7 +224,7 @@ class FastScorer(HFLM):  # type: ignore[misc]
         rows = [Encoded([*trunk[:cut], *row[cut:]], 1) for cut, row in enumerate(others)]
         rows = [Encoded(list(t), s) for t, s in sorted({_key(row) for row in rows})]
         try:
-            if _has_window(self.model.config.get_text_config(), self.max_length):
+            if has_window(self.model.config.get_text_config(), self.max_length):
                 return False
             self._head = Head(self.model)
             difference, spread = self._compare(rows)
@@ -248,21 +262,6 @@ class FastScorer(HFLM):  # type: ignore[misc]
             np.random.default_rng(0).integers(vocabulary, size=(rows, length)).tolist()
         )
         return tokens
-
-
-def _has_window(config: Any, context: int) -> bool:
-    """Return whether the config says that a layer sees less than all that precedes a token.
-
-    GPT-Neo has names of its own for the window and the kinds of its layers.
-    """
-    window = getattr(config, "sliding_window", None) or getattr(config, "window_size", None)
-    named = getattr(config, "layer_types", None) or getattr(config, "attention_layers", None)
-    kinds = set(named or ()) - _SEES_ALL
-    if window is None:
-        return bool(kinds)
-    if window >= context:
-        return bool(kinds - _SEES_WINDOW)
-    return bool(kinds) or getattr(config, "use_sliding_window", True) is not False
 
 
 def _key(row: Encoded) -> tuple[tuple[int, ...], int]:

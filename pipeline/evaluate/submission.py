@@ -41,7 +41,6 @@ def build_submission(
     data: Path,
     fast: list[Path] | None = None,
     results: Sequence[Path] = (),
-    seed: int = 0,
     protected: Path | None = None,
 ) -> dict[str, Any]:
     """Return the submission: {benchmark: {subtask: {"predictions": [{"id", "pred"}, ...]}}}.
@@ -60,7 +59,7 @@ def build_submission(
             submission[key] = None
             continue
         of_task = scores[part.task]
-        submission[key] = _predictions(rules, key, part, of_task, data, protected, seed)
+        submission[key] = _predictions(rules, key, part, of_task, data, protected)
         sizes = _sizes(submission[key])
         found = {key: sum(sizes.values())} if part.each_alone else sizes
         require_sizes(key, found, sizes_of(rules, key))
@@ -107,7 +106,6 @@ def _predictions(
     scores: dict[str, list[float | None]],
     data: Path,
     protected: Path | None,
-    seed: int,
 ) -> dict[str, Any]:
     metadata = describe(part.task).metadata
     subtasks: dict[str, Any] = {}
@@ -124,7 +122,7 @@ def _predictions(
             )
         row = [-math.inf if score is None else score for score in scores[item.identifier]]
         made = subtasks.setdefault(_subtask(key, part, item), {"predictions": []})["predictions"]
-        made.append(_prediction(rules, key, part, item, row, seed))
+        made.append(_prediction(rules, key, part, item, row))
     return subtasks
 
 
@@ -135,7 +133,7 @@ def _subtask(key: str, part: Part, item: Item) -> str:
 
 
 def _prediction(
-    rules: Rules, key: str, part: Part, item: Item, scores: list[float], seed: int
+    rules: Rules, key: str, part: Part, item: Item, scores: list[float]
 ) -> dict[str, Any]:
     if key == "reading":
         surprisals = [finite_or_none(-score) for score in scores]
@@ -143,7 +141,7 @@ def _prediction(
         return {"id": int(item.identifier), "pred": surprisals[0], "prev_pred": before}
     best = np.flatnonzero(np.asarray(scores) == max(scores))
     # In 2025 the first of the best is taken; in 2026 a tie is broken at random.
-    place = derive_seed(seed, "tie", item.identifier) % len(best) if rules == "2026" else 0
+    place = derive_seed(0, "tie", item.identifier) % len(best) if rules == "2026" else 0
     name = f"{item.identifier}_0" if part.each_alone else item.identifier
     made: dict[str, Any] = {"id": name, "pred": part.text(item, int(best[place]))}
     if key in {"wug_adj", "wug_past"}:

@@ -5,13 +5,10 @@ model.safetensors keeps one of those names and drops the others; the released lo
 with random numbers. Here any of the names will do.
 """
 
-import json
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from pipeline.model.configuration_sllama import SLlamaConfig
@@ -89,12 +86,6 @@ def reload_as_released(model: SLlamaForCausalLM, seed: int) -> SLlamaForCausalLM
         tensors[f"{mlp}.up_proj.weight"] = up
     unshared = config.to_dict() | {"layer_reduction_type": None, "mlp_reduction": False}
     return from_released(unshared, tensors)
-
-
-def load_released(folder: Path) -> SLlamaForCausalLM:
-    """Read a released checkpoint: a folder with config.json and model.safetensors."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return from_released(config, load_file(folder / "model.safetensors"))
 
 
 def released_layout(config: SLlamaConfig) -> dict[str, list[Aliases]]:

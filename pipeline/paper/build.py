@@ -23,6 +23,7 @@ from pipeline.report.text import render_text
 _TITLE = "SLlama: the paper's tables, measured"
 # Where it is not the one of the table's own name.
 _FIGURES = {"parts": ("parts", "sizes")}
+_SUFFIXES = {".csv", ".tex", ".svg", ".png"}
 _READ_FIRST = (
     "The paper's headline, 91.94 on BLiMP, is also what a scorer gets that finds every token of "
     "the Llama-2 tokenizer equally likely, when a tie counts as right; what made it so in the "
@@ -58,6 +59,7 @@ def write_tables(settings: Settings, folders: Folders, out: Path, metrics: Path,
     for name, drawn in figures.items():
         with atomic_path(out / f"{name}.png") as temporary:
             temporary.write_bytes(drawn.png)
+    _remove_others(out, {*files, *(f"{name}.png" for name in figures)})
     write_json(metrics, means_by_variant(inputs))
     write_text(runs, runs_csv(inputs))
     return f"{render_text(tables['headline'])}\n\n{render_table(tables['significance'])}"
@@ -107,6 +109,13 @@ def render_csv(table: Table) -> str:
     writer.writerow(table.columns)
     writer.writerows(row.cells for row in table.rows)
     return target.getvalue()
+
+
+def _remove_others(out: Path, made: set[str]) -> None:
+    """Remove tables and figures that another profile left: they would be taken for this one's."""
+    for path in out.iterdir():
+        if path.suffix in _SUFFIXES and path.name not in made:
+            path.unlink()
 
 
 def _marked(inputs: Inputs, table: Table) -> Table:

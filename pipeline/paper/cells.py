@@ -5,11 +5,12 @@ from decimal import Decimal
 
 from pipeline.paper.inputs import Inputs, require_same_items
 from pipeline.paper.run import Run, Scores
+from pipeline.paper.settings import Role
 from pipeline.paper.statistics import (
     ItemDifference,
     SeedDifference,
+    over_seeds,
     paired_over_items,
-    paired_over_seeds,
     spread,
 )
 from pipeline.report.numbers import count, fixed, percent, rounded, short_count
@@ -40,7 +41,7 @@ def _mean_and_deviation(values: Sequence[float], form: Callable[[float], str]) -
     return f"{form(found.mean)}{deviation}"
 
 
-def choice_cell(inputs: Inputs, runs: Sequence[Run], role: str, figure: str = "accuracy") -> str:
+def choice_cell(inputs: Inputs, runs: Sequence[Run], role: Role, figure: str = "accuracy") -> str:
     """A figure of the task that plays `role`, over the runs; or why there is none."""
     task = inputs.task(role)
     if task is None or not runs:
@@ -105,8 +106,8 @@ def item_difference(
     SllamaError: their items are not the same, or not those that were scored.
     """
     one, other = common_seeds(first, second)
-    task = inputs.task("pairs")
-    if task is None or not one or any(run.choice(task) is None for run in (*one, *other)):
+    task = inputs.pairs
+    if not one or any(run.choice(task) is None for run in (*one, *other)):
         return None
     if any(run.items_file is None for run in (*one, *other)):
         return None
@@ -123,14 +124,14 @@ def seed_difference(
 ) -> SeedDifference | None:
     """first - second in the pairs' accuracy, paired over seeds; None for fewer than two."""
     differences = accuracy_differences(inputs, first, second)
-    return paired_over_seeds(differences, [0.0] * len(differences))
+    return over_seeds(differences)
 
 
 def accuracy_differences(
     inputs: Inputs, first: Sequence[Run], second: Sequence[Run]
 ) -> list[float]:
     """first - second in the pairs' accuracy, one a common seed."""
-    task = inputs.task("pairs")
+    task = inputs.pairs
     return [
         one.accuracy - other.accuracy
         for a, b in zip(*common_seeds(first, second), strict=True)
@@ -140,7 +141,7 @@ def accuracy_differences(
 
 def bits_differences(inputs: Inputs, first: Sequence[Run], second: Sequence[Run]) -> list[float]:
     """first - second in bits per byte of the held-out text, one a common seed."""
-    task = inputs.task("heldout") or ""
+    task = inputs.heldout
     scores = [
         (one.tasks.get(task), other.tasks.get(task))
         for one, other in zip(*common_seeds(first, second), strict=True)
@@ -163,7 +164,7 @@ def bits_difference_cells(differences: Sequence[float]) -> tuple[str, str]:
     """The mean of differences in bits per byte, one a seed, and its 95% interval by Student's t."""
     if not differences:
         return NONE, NONE
-    found = paired_over_seeds(differences, [0.0] * len(differences))
+    found = over_seeds(differences)
     interval = f"{_signed_bits(found.low)} to {_signed_bits(found.high)}" if found else NONE
     return _signed_bits(spread(differences).mean), interval
 

@@ -58,7 +58,7 @@ def parts_table(inputs: Inputs) -> Table:
             "Head",
             "Matrices",
             "Norms, biases",
-            f"{inputs.task('pairs')} %",
+            f"{inputs.pairs} %",
             *_DIFFERENCE,
             "Bits per byte",
             "Change of bits",
@@ -100,7 +100,7 @@ def choices_table(inputs: Inputs) -> Table:
             "Choice",
             "Option",
             "Parameters",
-            f"{inputs.task('pairs')} %",
+            f"{inputs.pairs} %",
             *_DIFFERENCE,
             "Bits per byte",
             "Change of bits",
@@ -133,7 +133,7 @@ def audit_table(inputs: Inputs) -> Table:
         "Table 4. Audit: the released code's faults, one at a time",
         (
             "Fault",
-            f"{inputs.task('pairs')} %",
+            f"{inputs.pairs} %",
             *_DIFFERENCE,
             "First-wins %",
             "Tie rate %",
@@ -155,7 +155,7 @@ def audit_table(inputs: Inputs) -> Table:
 
 
 def _tie_rule_rows(inputs: Inputs) -> list[Row]:
-    task, reference = inputs.task("pairs") or "", inputs.settings.reference
+    task, reference = inputs.pairs, inputs.settings.reference
     models = [run.choice(task) for run in inputs.runs.get(reference, [])]
     own = label_of(inputs, reference, "audit")
     scored = {own: [scores for scores in models if scores is not None]}

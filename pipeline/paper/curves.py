@@ -38,7 +38,7 @@ def _curve_table(inputs: Inputs, label: str, variant: Variant) -> Table:
     runs = inputs.runs.get(variant.name, [])
     names = checkpoints(runs)
     columns = [_at(runs, name) for name in names]
-    pairs, heldout = inputs.task("pairs") or "", inputs.task("heldout") or ""
+    pairs, heldout = inputs.pairs, inputs.heldout
     rows = [
         Row(("bits per byte", *(_cell(column, heldout, "bits_per_byte") for column in columns))),
         Row((f"{pairs} %", *(_cell(column, pairs, "accuracy") for column in columns)), "total"),
@@ -71,7 +71,7 @@ def _cell(column: Sequence[Mapping[str, Scores]], task: str, figure: str) -> str
 def _groups(column: Sequence[Mapping[str, Scores]], task: str) -> dict[str, list[str]]:
     """BLiMP's phenomena; paradigms by themselves where the task has others than BLiMP's.
 
-    None where a run is only in the ledger, which has no paradigms.
+    Empty where a run is only in the ledger, which has no paradigms.
     """
     scored = [scores for found in column if isinstance(scores := found.get(task), GroupScores)]
     if len(scored) < len(column):
@@ -94,7 +94,7 @@ def _group_cell(column: Sequence[Mapping[str, Scores]], task: str, members: list
 
 def curve_points(inputs: Inputs, runs: Sequence[Run]) -> list[tuple[float, float, float]]:
     """Million words, mean bits per byte, mean accuracy in percent: a point a checkpoint."""
-    pairs, heldout = inputs.task("pairs") or "", inputs.task("heldout") or ""
+    pairs, heldout = inputs.pairs, inputs.heldout
     points = []
     for name in checkpoints(runs):
         bits, accuracies = [], []

@@ -41,7 +41,7 @@ def draw_figures(inputs: Inputs) -> dict[str, Drawn]:
         for table, title in _DOTS.items():
             rows = _rows(inputs, table)
             if rows:
-                heading = f"{title}: {inputs.task('pairs')}, % (a tie is worth half)"
+                heading = f"{title}: {inputs.pairs}, % (a tie is worth half)"
                 nulls = _null_accuracies(inputs)
                 drawn[table] = _render(_dots(rows, heading, nulls), table, heading)
         sizes = _bits_by_size(inputs)
@@ -55,7 +55,7 @@ def draw_figures(inputs: Inputs) -> dict[str, Drawn]:
 
 
 def _rows(inputs: Inputs, table: TableName) -> dict[str, list[float]]:
-    task = inputs.task("pairs")
+    task = inputs.pairs
     found = {
         label: [
             100 * scores.accuracy
@@ -69,7 +69,7 @@ def _rows(inputs: Inputs, table: TableName) -> dict[str, list[float]]:
 
 def _bits_by_size(inputs: Inputs) -> dict[str, list[float]]:
     """Rows that differ in nothing but the model, the smallest first."""
-    task = inputs.task("heldout") or ""
+    task = inputs.heldout
     found = []
     for variant in inputs.settings.variants:
         runs = inputs.runs.get(variant.name, [])
@@ -89,7 +89,7 @@ def _changes_only_the_model(variant: Variant) -> bool:
 
 
 def _null_accuracies(inputs: Inputs) -> dict[str, float]:
-    task = inputs.task("pairs") or ""
+    task = inputs.pairs
     scores = {name: tasks.get(task) for name, tasks in inputs.nulls.items()}
     return {
         name: 100 * found.accuracy
@@ -130,7 +130,7 @@ def _curves(inputs: Inputs) -> Figure | None:
     bits, accuracy = figure.subplots(1, 2)
     for axes, column, name in (
         (bits, 1, "bits per byte"),
-        (accuracy, 2, f"{inputs.task('pairs')}, %"),
+        (accuracy, 2, f"{inputs.pairs}, %"),
     ):
         for label, points in lines.items():
             axes.plot([p[0] for p in points], [p[column] for p in points], "o-", label=label)

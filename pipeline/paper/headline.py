@@ -26,14 +26,15 @@ from pipeline.paper.cells import (
 )
 from pipeline.paper.inputs import Inputs
 from pipeline.paper.rows import label_of, labelled, row_kind
+from pipeline.paper.settings import Role
 from pipeline.report.catalogues import PublishedModel, published
 from pipeline.report.numbers import count
-from pipeline.report.records import GroupScores
+from pipeline.report.records import ChoiceFigures
 from pipeline.report.tables import Row, Table
 
 _CLAIM = "(paper)"
 _RELEASED = "released"
-_ROLES = ("supplement", "entity", "ewok")
+_ROLES: tuple[Role, ...] = ("supplement", "entity", "ewok")
 _TITLES = {"supplement": "Supplement %", "entity": "Entity %", "ewok": "EWoK %"}
 _SIGNIFICANCE_NOTES = (
     "Items: credits averaged over the common seeds, then a bootstrap over items within paradigms "
@@ -53,7 +54,7 @@ def more_published() -> dict[str, dict[str, str]]:
 
 def headline_table(inputs: Inputs) -> Table:
     """One row a model; a published BLiMP score stands where the items are the same."""
-    task = inputs.task("pairs")
+    task = inputs.pairs
     titles = (_TITLES[role] for role in _ROLES)
     claims = [model for model in published().models if _CLAIM in model.name]
     others = [model for model in published().models if _CLAIM not in model.name]
@@ -110,7 +111,7 @@ def significance_table(inputs: Inputs) -> Table:
             )
         )
     return Table(
-        f"Table 1b. {name} minus the others: {inputs.task('pairs')}, points; bits per byte",
+        f"Table 1b. {name} minus the others: {inputs.pairs}, points; bits per byte",
         (
             f"{name} minus",
             "Items: difference",
@@ -170,16 +171,16 @@ def _null_rows(inputs: Inputs) -> Iterator[Row]:
         yield Row(cells, "null")
 
 
-def _null_cell(inputs: Inputs, name: str, role: str, figure: str) -> str:
+def _null_cell(inputs: Inputs, name: str, role: Role, figure: str) -> str:
     task, scores = inputs.task(role), inputs.nulls.get(name)
     if task is None or scores is None:
         return NOT_RUN
-    return score_cell([scores[task]], figure) if task in scores else MISSING
+    return score_cell([scores.get(task)], figure) if scores else MISSING
 
 
 def _published_row(inputs: Inputs, model: PublishedModel) -> Row:
     comparable = published().comparable_tasks
-    pairs = inputs.task("pairs")
+    pairs = inputs.pairs
     blimp = model.scores.get("blimp", NOT_AVAILABLE)
     further = {**more_published().get(model.name, {}), **model.scores}
     cells = (
@@ -212,11 +213,12 @@ def _notes(inputs: Inputs) -> Iterator[str]:
     for task in inputs.settings.profile.tasks.values():
         scores = [run.tasks.get(task) for runs in inputs.runs.values() for run in runs]
         cut = max(
-            (found.truncated for found in scores if isinstance(found, GroupScores)), default=0
+            (found.truncated or 0 for found in scores if isinstance(found, ChoiceFigures)),
+            default=0,
         )
         if cut:
             yield f"{task}: {count(cut)} texts were longer than the context and lost their start."
-    if inputs.task("pairs") not in published().comparable_tasks["blimp"]:
+    if inputs.pairs not in published().comparable_tasks["blimp"]:
         yield "This profile's pairs are not BLiMP's: no published score compares with its rows."
     for label, variant in labelled(inputs, "headline"):
         if variant.name == _RELEASED:

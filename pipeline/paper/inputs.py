@@ -22,7 +22,7 @@ from pipeline.paper.recorded import (
     wanted_facts,
 )
 from pipeline.paper.run import Origin, Run, Scores, Sizes
-from pipeline.paper.settings import Settings, Variant
+from pipeline.paper.settings import Role, Settings, Variant
 from pipeline.provenance import provenance_path
 from pipeline.report.records import (
     Evaluation,
@@ -36,7 +36,6 @@ from pipeline.report.records import (
 )
 
 _log = logging.getLogger(__name__)
-
 
 _DATA_PLAN = "data.yaml"
 
@@ -92,9 +91,19 @@ class Inputs:
     nulls: dict[str, dict[str, Scores]]
     data_fingerprint: str | None
 
-    def task(self, role: str) -> str | None:
+    @property
+    def pairs(self) -> str:
+        """The task of minimal pairs, which every profile has."""
+        return self.settings.profile.tasks["pairs"]
+
+    @property
+    def heldout(self) -> str:
+        """The task of held-out text, which every profile has."""
+        return self.settings.profile.tasks["heldout"]
+
+    def task(self, role: Role) -> str | None:
         """The task that plays a part in this profile."""
-        return dict(self.settings.profile.tasks).get(role)  # type: ignore[call-overload,no-any-return]
+        return self.settings.profile.tasks.get(role)
 
 
 def read_inputs(settings: Settings, folders: Folders) -> Inputs:
@@ -115,11 +124,25 @@ def read_inputs(settings: Settings, folders: Folders) -> Inputs:
             )
             runs[variant.name] = [run for run in found if run is not None]
     _tell_of_other_recipes(ledger, runs, selected.seeds)
+    nulls = _read_nulls(settings, folders, tokens, wanted, ledger, data)
+    recipes = {run.config_fingerprint for found in runs.values() for run in found}
+    corpus = _corpus(_of_plan(tokens, wanted, folders.tokens), ledger.corpus(recipes | {data}))
+    return Inputs(settings, corpus, runs, nulls, data)
+
+
+def _read_nulls(
+    settings: Settings,
+    folders: Folders,
+    tokens: Tokens | None,
+    wanted: dict[str, Any],
+    ledger: Ledger,
+    data: str | None,
+) -> dict[str, dict[str, Scores]]:
+    """The scores of each scorer that knows nothing, from its file, else from the ledger."""
+    selected, heldout, nulls = settings.selected, settings.profile.tasks["heldout"], {}
     names = [*selected.nulls, *(f"uniform_{name}" for name in selected.mirrored_tokenizers)]
-    heldout = settings.profile.tasks["heldout"]
-    paths = {name: folders.results / "null" / f"{name}.json" for name in names}
-    nulls = {}
-    for name, path in paths.items():
+    for name in names:
+        path = folders.results / "null" / f"{name}.json"
         own = name in selected.nulls
         tasks = _read_null(path, heldout, tokens, wanted, own_tokenizer=own)
         if not tasks:  # not run, or without what it needs
@@ -127,9 +150,7 @@ def read_inputs(settings: Settings, folders: Folders) -> Inputs:
             tasks = tasks if recorded is None else recorded
         if tasks is not None:
             nulls[name] = tasks
-    recipes = {run.config_fingerprint for found in runs.values() for run in found}
-    corpus = _corpus(_of_plan(tokens, wanted, folders.tokens), ledger.corpus(recipes | {data}))
-    return Inputs(settings, corpus, runs, nulls, data)
+    return nulls
 
 
 def require_same_items(runs: Sequence[Run], task: str) -> None:
@@ -162,8 +183,8 @@ def _tell_of_other_recipes(
     ]
     if others:
         _log.warning(
-            "%d runs are on record by other recipes only and count as not run (%s, ...): "
-            "params.yaml, recipes/ or paper/params.yaml differ from what they were made with",
+            "%d runs are on record by other recipes only and count as not run (%s, ...): of "
+            "another profile, or made before params.yaml, recipes/ or paper/params.yaml changed",
             len(others),
             others[0],
         )
@@ -225,7 +246,7 @@ def _read_run(
         tasks=_read_tasks(results.tasks, evaluated),
         model_fingerprint=results.model.fingerprint,
         config_fingerprint=sha256_file(plan),
-        origin=Origin.of(_read_provenance(model)),
+        origin=Origin.of(_its_record(model, results.model.fingerprint)),
         items_file=items,
         checkpoints={
             checkpoint: _read_tasks(read_record(_Results, path).tasks, path)
@@ -233,6 +254,12 @@ def _read_run(
             if (path := curves / f"{checkpoint}.json").is_file()
         },
     )
+
+
+def _its_record(model: Path, fingerprint: str) -> dict[str, Any]:
+    """The record beside a model, unless it says that it is of other weights."""
+    record = _read_provenance(model)
+    return record if record.get("fingerprint", fingerprint) == fingerprint else {}
 
 
 def _read_provenance(model: Path) -> dict[str, Any]:

@@ -17,10 +17,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pipeline.errors import SllamaError
 from pipeline.io import read_text, read_yaml, sha256_file
 from pipeline.paper.run import Origin, Run, Scores, Sizes
-from pipeline.report.records import ChoiceFigures, Count, NonNegative, TextScores
+from pipeline.report.records import ChoiceFigures, Count, Missing, NonNegative, TextScores
 
 CHOICE_FIGURES = ("accuracy", "accuracy_first_wins", "accuracy_ties_wrong", "tie_rate")
 TEXT_FIGURE = "bits_per_byte"
+CUT = "truncated"
+MISSING, MISSING_AT = "missing", "accuracy"
+"""What stands where, if there was no data for a task."""
 _PARAMETERS = "parameters."
 _SHAPE_DATA = ("data", "tokenizer", "encode")
 
@@ -57,11 +60,11 @@ class Row(BaseModel):
 
     def scores(self) -> dict[str, Scores]:
         """The scores by task, as far as all figures of the task are there."""
-        tasks: dict[str, dict[str, float]] = {}
+        tasks: dict[str, dict[str, str]] = {}
         for key, value in (self.model_extra or {}).items():
             task, _, figure = key.rpartition(".")
-            if "." not in task and figure in (*CHOICE_FIGURES, TEXT_FIGURE):
-                tasks.setdefault(task, {})[figure] = float(value)
+            if "." not in task and figure in (*CHOICE_FIGURES, CUT, TEXT_FIGURE):
+                tasks.setdefault(task, {})[figure] = value
         return {task: _scores(figures) for task, figures in tasks.items()}
 
 
@@ -137,7 +140,10 @@ def _row(cells: dict[str | Any, Any], origin: str) -> Row:
     return row
 
 
-def _scores(figures: dict[str, float]) -> Scores:
+def _scores(cells: dict[str, str]) -> Scores:
+    if cells == {MISSING_AT: MISSING}:
+        return Missing(status="missing", reason="on record as missing")
+    figures = {figure: float(cell) for figure, cell in cells.items() if figure != CUT}
     if TEXT_FIGURE in figures:
         return TextScores(bits_per_byte=figures[TEXT_FIGURE], perplexity=None)
-    return ChoiceFigures(**figures)
+    return ChoiceFigures(**figures, truncated=int(cells[CUT]) if CUT in cells else None)

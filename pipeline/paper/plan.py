@@ -4,6 +4,7 @@ A run's training depends on its own file alone, so one more variant costs only i
 """
 
 import copy
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ _UNREAD_IN_TRAINING: dict[str, Any] = {
 }
 _LARGEST_HIDDEN_SIZE = 4096
 _HIDDEN_SIZE_STEP = 4
+_FITTED = ("hidden_size", "intermediate_size")
 
 
 def write_plan(
@@ -49,15 +51,7 @@ def write_plan(
     Returns a line on the size of each run.
     SllamaError: an override that is no key of the recipe, or values that do not go together.
     """
-    size = settings.profile
-    base = read_yaml(params)
-    if size.recipe is not None:
-        apply_overrides(base, load_recipe(size.recipe, recipes))
-    apply_overrides(base, copy.deepcopy(size.set))
-    base["evaluate"]["tasks"] = list(size.tasks.values())
-    # The scorers that know nothing are run once, not once a model.
-    base["evaluate"]["null_scorers"] = []
-    base["train"]["probe_every"] = 0
+    base = _base(settings, params, recipes)
     files = {"data": _dump(parse_params(base, f"profile {settings.selected.profile}"))}
     # Where the files of the data were found changes no run.
     base["data"]["mirror"] = None
@@ -66,12 +60,39 @@ def write_plan(
         files[f"evaluate-{seed}"] = _dump(parse_params({**base, "seed": seed}, "evaluation"))
         for name in settings.selected.trained:
             run = resolve(settings, settings.variant(name), base, seed, count)
-            files[f"{name}-{seed}"] = _dump(run)
-            files[f"{name}-{seed}"]["train"] |= _unshown(run.train)
+            files[f"{name}-{seed}"] = _dump_run(run)
             lines.append(_describe(name, run, count))
     for name, values in files.items():
         write_text(out / f"{name}.yaml", yaml.safe_dump(values, sort_keys=False))
     return lines
+
+
+def require_current(
+    settings: Settings, plan: Path, params: Path = PARAMS_FILE, recipes: Path = RECIPES
+) -> None:
+    """Raise SllamaError if a run's file in the folder `plan` is not what the settings say now.
+
+    Sizes that are fitted to another variant's parameter count are taken as they are.
+    """
+    base = _base(settings, params, recipes)
+    base["data"]["mirror"] = None
+    for seed in settings.selected.seeds:
+        for name in settings.selected.trained:
+            path, variant = plan / f"{name}-{seed}.yaml", settings.variant(name)
+            if not path.is_file():
+                continue
+            unfitted = variant.model_copy(update={"parameters_of": None})
+            wanted = _dump_run(resolve(settings, unfitted, base, seed, _not_counted))
+            found = read_yaml(path)
+            if variant.parameters_of is not None:
+                for key in _FITTED:
+                    wanted["model"][key] = found["model"][key]
+            if found != wanted:
+                raise SllamaError(
+                    f"{path} is not what paper/params.yaml, {params} and the recipe say now: run "
+                    "dvc repro -s -f paper/dvc.yaml:paper_plan, or select its profile "
+                    "(python -m pipeline.paper PROFILE)"
+                )
 
 
 def resolve(
@@ -101,8 +122,9 @@ def fit_sizes(
 ) -> ModelConfig:
     """Return `model` with the sizes that come nearest to `target` parameters, not above it.
 
-    hidden_size becomes the largest multiple of 4 that fits with an MLP of the same proportions,
-    intermediate_size takes what is left. SllamaError if even the smallest does not fit.
+    hidden_size becomes the largest multiple of 4 and of twice the heads that fits with an MLP of
+    the same proportions, intermediate_size takes what is left. SllamaError if even the smallest
+    does not fit.
     """
     proportion = model.intermediate_size / model.hidden_size
 
@@ -112,7 +134,7 @@ def fit_sizes(
         )
 
     fitting = None
-    step = max(_HIDDEN_SIZE_STEP, 2 * model.num_attention_heads)
+    step = math.lcm(_HIDDEN_SIZE_STEP, 2 * model.num_attention_heads)
     for hidden in range(step, _LARGEST_HIDDEN_SIZE, step):
         candidate = sized(hidden, round(proportion * hidden))
         if count(candidate, vocabulary) > target:
@@ -123,6 +145,30 @@ def fit_sizes(
     hidden, inner = fitting.hidden_size, fitting.intermediate_size
     row = count(sized(hidden, inner + 1), vocabulary) - count(fitting, vocabulary)
     return sized(hidden, inner + (target - count(fitting, vocabulary)) // row)
+
+
+def _base(settings: Settings, params: Path, recipes: Path) -> dict[str, Any]:
+    """The profile's recipe, before any variant."""
+    size = settings.profile
+    base: dict[str, Any] = read_yaml(params)
+    if size.recipe is not None:
+        apply_overrides(base, load_recipe(size.recipe, recipes))
+    apply_overrides(base, copy.deepcopy(size.set))
+    base["evaluate"]["tasks"] = list(size.tasks.values())
+    # The scorers that know nothing are run once, not once a model.
+    base["evaluate"]["null_scorers"] = []
+    base["train"]["probe_every"] = 0
+    return base
+
+
+def _not_counted(model: ModelConfig, vocabulary: int) -> int:
+    return 0
+
+
+def _dump_run(run: Params) -> dict[str, Any]:
+    values = _dump(run)
+    values["train"] |= _unshown(run.train)
+    return values
 
 
 def _dump(params: Params) -> dict[str, Any]:

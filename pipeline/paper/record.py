@@ -23,7 +23,8 @@ def main() -> None:
         added = record(_RUNS, _LEDGER)
     except SllamaError as error:
         sys.exit(f"error: {error}")
-    print(f"{_LEDGER}: {added} rows new or made anew; commit it")
+    done = f"{added} rows new or made anew; commit it" if added else "has them all, nothing is new"
+    print(f"{_LEDGER}: {done}")
 
 
 def record(runs: Path, ledger: Path) -> int:
@@ -37,7 +38,7 @@ def record(runs: Path, ledger: Path) -> int:
         read_ledger(table)
     before = _rows(ledger) if ledger.is_file() else {}
     made = {key: _merged(before.get(key), row) for key, row in _rows(runs).items()}
-    new = {key: row for key, row in made.items() if before.get(key) != row}
+    new = {key: row for key, row in made.items() if _filled(before.get(key, {})) != _filled(row)}
     rows = list((before | new).values())
     columns = list(dict.fromkeys(column for row in rows for column in row))
     target = io.StringIO()
@@ -56,6 +57,11 @@ def _merged(before: Row | None, row: Row) -> Row:
         return row
     kept = {column: value for column, value in before.items() if "." in column and value}
     return row | {column: value for column, value in kept.items() if not row.get(column)}
+
+
+def _filled(row: Row) -> Row:
+    """The cells that are not empty: tables of other profiles have other columns."""
+    return {column: value for column, value in row.items() if value}
 
 
 def _rows(path: Path) -> dict[tuple[str, ...], Row]:

@@ -63,7 +63,7 @@ class Run:
     items_file: Path | None = None
     checkpoints: Mapping[str, Mapping[str, Scores]] = field(default_factory=dict)
 
-    def choice(self, task: str | None) -> ChoiceFigures | None:
+    def choice(self, task: str) -> ChoiceFigures | None:
         """The scores of a forced-choice task, if there are any."""
         scores = self.tasks.get(task or "")
         return scores if isinstance(scores, ChoiceFigures) else None

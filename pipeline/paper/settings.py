@@ -1,7 +1,8 @@
 """paper/params.yaml: profiles (how large, on what) and variants (what is compared), typed."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
@@ -42,6 +43,8 @@ class Profile(Section):
     def _pairs_and_text_are_there(self) -> Self:
         if not {"pairs", "heldout"} <= set(self.tasks):
             raise ValueError("tasks: every profile needs pairs and heldout")
+        for name in ("seeds", "nulls", "mirrored_tokenizers"):
+            _require_once(name, getattr(self, name))
         return self
 
 
@@ -105,9 +108,12 @@ class Settings(Section):
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
         names = [variant.name for variant in self.variants]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"variants: {', '.join(twice)} twice")
+        _require_once("variants", names)
+        for table in get_args(TableName):
+            _require_once(
+                f"labels of table {table}",
+                [label for variant in self.variants for label in variant.tables.get(table, [])],
+            )
         wanted = {self.reference}
         for variant in self.variants:
             wanted |= {*filter(None, (variant.against, variant.parameters_of))}
@@ -173,8 +179,16 @@ class Settings(Section):
     def _stale(self, gone: str) -> SllamaError:
         known = "|".join(self.profiles)
         return SllamaError(
-            f"no {gone} in the paper, but it is selected: run make paper PROFILE={known}"
+            f"no {gone} in the paper, but it is selected: run python -m pipeline.paper {known}, "
+            "which selects anew"
         )
+
+
+def _require_once(name: str, values: Sequence[int | str]) -> None:
+    """Raise ValueError if a value is there twice: it would count twice in means and intervals."""
+    twice = sorted({str(value) for value in values if values.count(value) > 1})
+    if twice:
+        raise ValueError(f"{name}: {', '.join(twice)} twice")
 
 
 def load_settings(path: Path = SETTINGS_FILE) -> Settings:
@@ -183,7 +197,7 @@ def load_settings(path: Path = SETTINGS_FILE) -> Settings:
 
 
 def parse_settings(values: Any, origin: str) -> Settings:
-    """Check `values` (the parsed YAML); `origin` names them in error messages."""
+    """Check `values` (the parsed YAML); SllamaError names `origin` and every wrong key."""
     try:
         return Settings.model_validate(values)
     except ValidationError as error:

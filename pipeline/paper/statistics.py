@@ -24,7 +24,6 @@ class Spread:
 
     mean: float
     deviation: float | None
-    count: int
 
 
 @dataclass(frozen=True)
@@ -49,13 +48,12 @@ class SeedDifference:
     low: float
     high: float
     p: float
-    seeds: int
 
 
 def spread(values: Sequence[float]) -> Spread:
     """Return mean and sample standard deviation of one value a seed."""
     deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    return Spread(math.fsum(values) / len(values), deviation, len(values))
+    return Spread(math.fsum(values) / len(values), deviation)
 
 
 def mean_credits(runs: Sequence[Credits]) -> dict[str, Floats]:
@@ -85,16 +83,16 @@ def paired_over_items(
     return ItemDifference(mean, float(low), float(high), p)
 
 
-def paired_over_seeds(first: Sequence[float], second: Sequence[float]) -> SeedDifference | None:
-    """Return first minus second, value by value (one a seed); None for fewer than two seeds."""
-    differences = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
-    if len(differences) < 2:
+def over_seeds(differences: Sequence[float]) -> SeedDifference | None:
+    """Return mean and interval of differences, one a seed; None for fewer than two seeds."""
+    values = np.asarray(differences, dtype=np.float64)
+    if len(values) < 2:
         return None
-    mean, error = float(differences.mean()), float(stats.sem(differences))
-    half = float(stats.t.ppf((1 + LEVEL) / 2, len(differences) - 1)) * error
+    mean, error = float(values.mean()), float(stats.sem(values))
+    half = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)) * error
     # No spread at all: no scatter to test against.
-    p = float(stats.ttest_1samp(differences, 0.0).pvalue) if error > 0 else float(mean == 0)
-    return SeedDifference(mean, mean - half, mean + half, p, len(differences))
+    p = float(stats.ttest_1samp(values, 0.0).pvalue) if error > 0 else float(mean == 0)
+    return SeedDifference(mean, mean - half, mean + half, p)
 
 
 def _resampled(differences: Any, samples: int, paradigm: str) -> Floats:

@@ -7,10 +7,10 @@ from typing import Any
 
 from pipeline.paper.cells import COMPONENTS, NOT_AVAILABLE
 from pipeline.paper.inputs import Inputs
-from pipeline.paper.ledger import CHOICE_FIGURES, TEXT_FIGURE
+from pipeline.paper.ledger import CHOICE_FIGURES, CUT, MISSING, MISSING_AT, TEXT_FIGURE
 from pipeline.paper.run import Run, Scores
 from pipeline.report.numbers import rounded
-from pipeline.report.records import ChoiceFigures, TextScores
+from pipeline.report.records import ChoiceFigures, Missing, TextScores
 from pipeline.report.tables import Row, Table
 
 _SHOWN = 12
@@ -69,22 +69,23 @@ def machine(run: Run) -> str:
 
 def runs_csv(inputs: Inputs) -> str:
     """A row a run with every figure, unrounded, then a row a scorer that knows nothing, whose
-    label stands for the variant and whose configuration is that of the data; a missing or absent
-    figure is an empty cell. A later report takes it as its ledger.
+    label stands for the variant and whose configuration is that of the data. An absent figure is an
+    empty cell, the accuracy of a task without data `missing`. A later report takes it as its
+    ledger.
     """
     tasks = list(inputs.settings.profile.tasks.values())
     runs = [run for found in inputs.runs.values() for run in found]
-    figures = [f"{task}.{figure}" for task in tasks for figure in _FIGURES]
+    figures = [f"{task}.{figure}" for task in tasks for figure in (*_FIGURES, CUT)]
     curves = list(dict.fromkeys(key for run in runs for key in _curve(inputs, run)))
     target = io.StringIO()
     columns = [*_HEAD, *figures, *curves]
     writer = csv.DictWriter(target, columns, restval="", lineterminator="\n")
     writer.writeheader()
     for run in runs:
-        writer.writerow({**_head(inputs, run), **_figures(run.tasks, tasks), **_curve(inputs, run)})
+        writer.writerow({**_head(inputs, run), **_cells(run.tasks, tasks), **_curve(inputs, run)})
     for name, scores in inputs.nulls.items():
         known = {"variant": name, "config_fingerprint": inputs.data_fingerprint}
-        writer.writerow({**known, **_corpus(inputs), **_figures(scores, tasks)})
+        writer.writerow({**known, **_corpus(inputs), **_cells(scores, tasks)})
     return target.getvalue()
 
 
@@ -141,6 +142,18 @@ def _corpus(inputs: Inputs) -> dict[str, Any]:
     }
 
 
+def _cells(scores: Mapping[str, Scores], tasks: Sequence[str]) -> dict[str, float | str | None]:
+    """Figures, how many texts were cut, and what is missing."""
+    cells: dict[str, float | str | None] = {**_figures(scores, tasks)}
+    for task in tasks:
+        found = scores.get(task)
+        if isinstance(found, ChoiceFigures):
+            cells[f"{task}.{CUT}"] = found.truncated
+        elif isinstance(found, Missing):
+            cells[f"{task}.{MISSING_AT}"] = MISSING
+    return cells
+
+
 def _figures(scores: Mapping[str, Scores], tasks: Sequence[str]) -> dict[str, float]:
     return {
         f"{task}.{figure}": getattr(found, figure)
@@ -153,7 +166,7 @@ def _figures(scores: Mapping[str, Scores], tasks: Sequence[str]) -> dict[str, fl
 
 def _curve(inputs: Inputs, run: Run) -> dict[str, float]:
     """What a learning curve shows of the tasks as a whole."""
-    shown = {f"{inputs.task('pairs')}.accuracy", f"{inputs.task('heldout')}.bits_per_byte"}
+    shown = {f"{inputs.pairs}.accuracy", f"{inputs.heldout}.bits_per_byte"}
     return {
         f"{checkpoint}.{key}": value
         for checkpoint, scores in run.checkpoints.items()

@@ -42,7 +42,7 @@ def model_card(run: RunRecord, name: str, address: str, checkpoints: list[str]) 
     parts += ["## Scores", *_tables(document, "Scores")]
     parts += ["## Limits", "\n".join(f"- {escape(limit)}" for limit in limits(run.inputs))]
     parts += ["## Data", *_data(run), *_tables(document, "Data")]
-    parts += ["## Recipe", *_tables(document, "Training"), *_code(document, "Recipe")]
+    parts += ["## Recipe", *_tables(document, "Training"), *_tables_and_code(document, "Recipe")]
     parts += ["## Parameters", *_tables(document, "Parameters")]
     parts += ["## How it was made", render_table(origin_table(run))]
     parts += ["## Licence", *_licence(run)]
@@ -196,7 +196,7 @@ def _tables(document: Document, heading: str) -> list[str]:
     ]
 
 
-def _code(document: Document, heading: str) -> list[str]:
+def _tables_and_code(document: Document, heading: str) -> list[str]:
     sections = [section for section in document.sections if section.heading == heading]
     tables = _tables(document, heading)
     return [*tables, *(f"```yaml\n{section.code.rstrip()}\n```" for section in sections)]

@@ -28,9 +28,9 @@ def _rows(provenance: dict[str, Any] | None) -> Iterator[tuple[str, str]]:
     yield "GPU", str(machine.get("gpu", "none"))
     if "threads" in machine:
         yield "threads", str(machine["threads"])
-    for key, shown in (("precision", "precision"), ("processes", "processes")):
+    for key in ("precision", "processes"):
         if key in provenance:
-            yield shown, str(provenance[key])
+            yield key, str(provenance[key])
     # Time and speed are those of the last start.
     if provenance.get("resumed_after_step"):
         yield "resumed", f"after step {count(provenance['resumed_after_step'])}"

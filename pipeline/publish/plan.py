@@ -69,7 +69,10 @@ def checkpoint_folders(model: Path) -> list[Path]:
 
 
 def plan_revisions(model: Path, cards: dict[str, Path]) -> Plan:
-    """Return the plan for a model folder; `cards` has the card of each revision, by its name."""
+    """Return the plan for a model folder; `cards` has the card of each revision, by its name.
+
+    SllamaError: a folder holds a README.md, or what is neither a file nor checkpoints.
+    """
     folders = {folder.name: folder for folder in checkpoint_folders(model)} | {MAIN: model}
     return Plan(
         tuple(
@@ -85,17 +88,13 @@ def _files(folder: Path, card: Path) -> tuple[PublishedFile, ...]:
             raise SllamaError(f"{path}: the card is made when publishing; take this file away")
         if not (path.is_dir() and path.name == CHECKPOINTS):
             sources[path.name] = path
+    for source in sources.values():
+        if not source.is_file():
+            raise SllamaError(f"{source}: neither a file nor {CHECKPOINTS}/; take it away")
     return tuple(
         PublishedFile(name, source, source.stat().st_size, sha256_file(source))
         for name, source in sorted(sources.items())
-        if _is_file(source)
     )
-
-
-def _is_file(path: Path) -> bool:
-    if not path.is_file():
-        raise SllamaError(f"{path}: neither a file nor {CHECKPOINTS}/; take it away")
-    return True
 
 
 def _words_seen(folder: Path) -> int:

@@ -11,6 +11,8 @@ from pipeline.io import model_fingerprint, read_json, sha256_file
 from pipeline.provenance import provenance_path
 from pipeline.report.inputs import Inputs, read_inputs
 
+_SHAPES_NOTHING = {"checkpoint_every"}
+
 
 @dataclass(frozen=True)
 class RunRecord:
@@ -43,6 +45,7 @@ def read_run(params: Params, model: Path, results: Path, tokens: Path) -> RunRec
     path = provenance_path(model)
     provenance = read_json(path) if path.is_file() else None
     if provenance is not None:
+        _require_its_record(model, provenance, path)
         _require_recipe(params, provenance, path)
     return RunRecord(inputs, load_catalog().corpus(params.data.source), provenance)
 
@@ -57,6 +60,16 @@ def _require_scored(model: Path, results: Path, inputs: Inputs) -> None:
         raise SllamaError(f"{tokenizer}: not the tokenizer that was scored with: {again}")
 
 
+def _require_its_record(model: Path, provenance: dict[str, Any], path: Path) -> None:
+    """Raise SllamaError if the record is of other weights: DVC restores a model without one."""
+    fingerprint = model_fingerprint(model)
+    if provenance.get("fingerprint", fingerprint) != fingerprint:
+        raise SllamaError(
+            f"{path}: the record of another run than the model beside it; remove the record, or "
+            "train again"
+        )
+
+
 def _require_recipe(params: Params, provenance: dict[str, Any], path: Path) -> None:
     recorded = provenance.get("section", {})
     current = params.model_dump(mode="json")
@@ -64,7 +77,7 @@ def _require_recipe(params: Params, provenance: dict[str, Any], path: Path) -> N
         f"{section}.{key}: {value} -> {current[section][key]}"
         for section in ("model", "train")
         for key, value in recorded.get(section, {}).items()
-        if key in current[section] and current[section][key] != value
+        if key not in _SHAPES_NOTHING and current[section].get(key, value) != value
     ]
     if recorded.get("seed", params.seed) != params.seed:
         changed.append(f"seed: {recorded['seed']} -> {params.seed}")

@@ -33,7 +33,7 @@ from pipeline.report.records import (
 )
 
 R = TypeVar("R", bound=Record)
-_BY_METRIC: dict[str, type[JudgementTask | ReadingTask | AgeTask]] = {
+_BY_METRIC: dict[str, type[NullScoredTask]] = {
     "spearman": JudgementTask,
     "r2_gain": ReadingTask,
     "pearson": AgeTask,
@@ -114,12 +114,18 @@ def read_inputs(
             f"{tokens}: tokens of {corpus.source}, but the recipe names {params.data.source}; "
             "run the encode stage again"
         )
+    curves = read_history(history)
+    if (last := curves.columns["step"][-1]) != train.steps:
+        raise SllamaError(
+            f"{history}: ends at step {last:.0f}, but {train_metrics} is of {train.steps} steps: "
+            "they are of two runs; run the train stage again"
+        )
     evaluations = {name: _read_evaluation(evaluate_dir, name) for name in params.evaluate.tasks}
     _require_one_model(evaluations, evaluate_dir, train)
     return Inputs(
         params=params,
         train=train,
-        history=read_history(history),
+        history=curves,
         tokens=corpus,
         tasks={
             name: _task(evaluation.tasks[name], name, params, _file(evaluate_dir, name))
@@ -173,20 +179,14 @@ def _task(values: dict[str, Any], name: str, params: Params, path: Path) -> Task
     if "samples" in values:
         return _parse(SamplesTask, values, path, where)
     values = _part_missing_null(values)
-    if metric in _BY_METRIC:
-        measure = _parse(_BY_METRIC[metric], values, path, where)
-        _require_null_scorers(measure, params, path)
-        return measure
-    if "bits_per_byte" in values:
-        text = _parse(TextTask, values, path, where)
-        _require_null_scorers(text, params, path)
-        return text
-    choice = _parse(ChoiceTask, values, path, where)
-    _require_null_scorers(choice, params, path)
-    for scorer, scores in choice.null.items():
-        if set(scores.paradigms) != set(choice.paradigms):
-            raise SllamaError(f"{path}: {scorer} was scored on other paradigms than the model")
-    return choice
+    kind = _BY_METRIC.get(metric) or (TextTask if "bits_per_byte" in values else ChoiceTask)
+    task = _parse(kind, values, path, where)
+    _require_null_scorers(task, params, path)
+    if isinstance(task, ChoiceTask):
+        for scorer, scores in task.null.items():
+            if set(scores.paradigms) != set(task.paradigms):
+                raise SllamaError(f"{path}: {scorer} was scored on other paradigms than the model")
+    return task
 
 
 def _part_missing_null(values: dict[str, Any]) -> dict[str, Any]:

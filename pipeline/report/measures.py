@@ -1,12 +1,12 @@
 """Tables of what is no accuracy: judgements, reading times, age of acquisition, fine-tuning."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pipeline.report.inputs import Inputs
 from pipeline.report.numbers import count, fixed, interval, percent
-from pipeline.report.records import FinetuneTask
-from pipeline.report.scores import MISSING, model_name, scorers
-from pipeline.report.tables import Row, Table
+from pipeline.report.records import AgeTask, FinetuneTask, JudgementTask
+from pipeline.report.scores import model_name, scorers
+from pipeline.report.tables import Row, Table, without_scores
 
 UNDEFINED = "undefined"
 _DIGITS = 4
@@ -35,7 +35,11 @@ _FINETUNE_NOTES = (
 
 def measure_table(inputs: Inputs) -> Table | None:
     """Correlations and gains, null scorers below the model; None if no task has any."""
-    rows = [*_judgement_rows(inputs), *_reading_rows(inputs), *_age_rows(inputs)]
+    rows = [
+        *_correlation_rows(inputs, inputs.judgement_tasks, "Spearman's rho"),
+        *_reading_rows(inputs),
+        *_correlation_rows(inputs, inputs.age_tasks, "Pearson's r"),
+    ]
     if not rows:
         return None
     metrics = {getattr(task, "metric", None) for task in inputs.tasks.values()}
@@ -44,15 +48,16 @@ def measure_table(inputs: Inputs) -> Table | None:
     return Table("Agreement with people", _COLUMNS, tuple(rows), text, (*notes, *_bad(inputs)))
 
 
-def _judgement_rows(inputs: Inputs) -> Iterator[Row]:
-    for name, task in inputs.judgement_tasks.items():
+def _correlation_rows(
+    inputs: Inputs, tasks: Mapping[str, JudgementTask] | Mapping[str, AgeTask], label: str
+) -> Iterator[Row]:
+    for name, task in tasks.items():
         for scored in scorers(inputs, task, task.null):
             scores = scored.scores
             if scores is None:
-                yield _missing(name, scored.name)
+                yield without_scores(name, scored.name, 4)
                 continue
-            bounds = _bounds(scores.ci95)
-            cells = ("Spearman's rho", _value(scores.score), bounds, count(scores.n))
+            cells = (label, _value(scores.score), _bounds(scores.ci95), count(scores.n))
             yield Row((name, scored.name, *cells), scored.kind)
 
 
@@ -61,7 +66,7 @@ def _reading_rows(inputs: Inputs) -> Iterator[Row]:
         for scored in scorers(inputs, task, task.null):
             scores = scored.scores
             if scores is None:
-                yield _missing(name, scored.name)
+                yield without_scores(name, scored.name, 4)
                 continue
             for label, gain in (
                 ("gain in R2 %, eye tracking", scores.eye_tracking),
@@ -69,21 +74,6 @@ def _reading_rows(inputs: Inputs) -> Iterator[Row]:
             ):
                 value = UNDEFINED if gain is None else percent(gain)
                 yield Row((name, scored.name, label, value, "–", count(scores.n)), scored.kind)
-
-
-def _age_rows(inputs: Inputs) -> Iterator[Row]:
-    for name, task in inputs.age_tasks.items():
-        for scored in scorers(inputs, task, task.null):
-            scores = scored.scores
-            if scores is None:
-                yield _missing(name, scored.name)
-                continue
-            cells = ("Pearson's r", _value(scores.score), _bounds(scores.ci95), count(scores.n))
-            yield Row((name, scored.name, *cells), scored.kind)
-
-
-def _missing(task: str, scorer: str) -> Row:
-    return Row((task, scorer, MISSING, "–", "–", "–"), "missing")
 
 
 def _value(value: float | None) -> str:

@@ -78,6 +78,7 @@ class ChoiceFigures(Record):
     accuracy_first_wins: Fraction
     accuracy_ties_wrong: Fraction
     tie_rate: Fraction
+    truncated: Count | None = Field(default=None, description="null: not on record")
 
 
 class Scores(ChoiceFigures):

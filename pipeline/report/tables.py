@@ -56,7 +56,7 @@ def headline_table(inputs: Inputs) -> Table:
         for name, task in inputs.choice_tasks.items()
         for scored in scorers(inputs, task, task.null)
     ]
-    rows += [_without_scores(name, model_name(inputs), 5) for name in inputs.missing_tasks]
+    rows += [without_scores(name, model_name(inputs), 5) for name in inputs.missing_tasks]
     return Table(
         "Benchmarks",
         ("Task", "Scorer", "Accuracy %", "95% interval", "First-wins %", "Tie rate %", "Items"),
@@ -69,7 +69,7 @@ def headline_table(inputs: Inputs) -> Table:
 def _headline_row(task: str, scored: Scored[GroupScores]) -> Row:
     scores = scored.scores
     if scores is None:
-        return _without_scores(task, scored.name, 5)
+        return without_scores(task, scored.name, 5)
     return Row(
         (
             task,
@@ -84,7 +84,8 @@ def _headline_row(task: str, scored: Scored[GroupScores]) -> Row:
     )
 
 
-def _without_scores(task: str, scorer: str, columns: int) -> Row:
+def without_scores(task: str, scorer: str, columns: int) -> Row:
+    """Return the row of a task whose data is missing, `columns` cells after task and scorer."""
     return Row((task, scorer, MISSING, *["–"] * (columns - 1)), "missing")
 
 
@@ -117,7 +118,7 @@ def text_table(inputs: Inputs) -> Table:
     for name, task in inputs.text_tasks.items():
         for scored in scorers(inputs, task, task.null):
             if scored.scores is None:
-                rows.append(_without_scores(name, scored.name, 4))
+                rows.append(without_scores(name, scored.name, 4))
                 continue
             cells = (
                 fixed_or_dash(scored.scores.bits_per_byte, 4),

@@ -31,6 +31,8 @@ def load_pretrained(name: str, documents: Iterable[Document]) -> tuple[Tokenizer
     `@revision`. A SentencePiece model is preferred to a tokenizer.json beside it, because converted
     files disagree about the leading space; it is checked on `documents`. A missing pad token is
     mapped onto the unknown token, or else EOS: the vocabulary never grows.
+
+    SllamaError: no such tokenizer, one without BOS or EOS, or ids other than SentencePiece's.
     """
     path = _find(name)
     if path.suffix == ".model":

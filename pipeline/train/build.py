@@ -49,7 +49,10 @@ def build_config(section: ModelConfig, vocabulary: dict[str, Any]) -> SLlamaConf
 
 
 def build_model(params: Params, vocabulary: dict[str, Any]) -> SLlamaForCausalLM:
-    """Return the model in float32 on the CPU; its weights depend on the recipe's seed alone."""
+    """Return the model in float32 on the CPU; its weights depend on the recipe's seed alone.
+
+    SllamaError: sizes that do not go together, as in build_config.
+    """
     config = build_config(params.model, vocabulary)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(params.seed, "init"))

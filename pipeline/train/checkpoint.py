@@ -76,7 +76,10 @@ class CheckpointStore:
             yield
 
     def save(self, step: int, snapshot: Snapshot) -> None:
-        """Write the checkpoint of `step`; older ones go once it is on disk."""
+        """Write the checkpoint of `step`; older ones go once it is on disk.
+
+        SllamaError: no space for it.
+        """
         tensors = {name: tensor.cpu().contiguous() for name, tensor in snapshot.tensors.items()}
         header = json.dumps(
             {"facts": self._facts, "environment": self._environment, "values": snapshot.values},
@@ -94,7 +97,7 @@ class CheckpointStore:
         """Return the newest undamaged checkpoint, or None where there is none.
 
         Damaged ones are renamed: they would count among the last KEPT. SllamaError: it was made by
-        other code, recipe or data; each difference named.
+        other code, recipe or data, each difference named; or it cannot be read for now.
         """
         paths = self.paths()
         while paths:

@@ -1,11 +1,11 @@
-"""SIGTERM and Ctrl-C: finish the step, save, stop. A Ctrl-C after that stops at once."""
+"""SIGTERM, Ctrl-C, a lost terminal: finish the step, save, stop. Another Ctrl-C stops at once."""
 
 import signal
 import threading
 from types import FrameType, TracebackType
 from typing import Self
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
@@ -20,7 +20,11 @@ class Interrupts:
     def __enter__(self) -> Self:
         self._handlers = {}
         if threading.current_thread() is threading.main_thread():
-            self._handlers = {name: signal.signal(name, self._note) for name in _SIGNALS}
+            # nohup has SIGHUP ignored, and so it stays.
+            deaf = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else set()
+            self._handlers = {
+                name: signal.signal(name, self._note) for name in _SIGNALS if name not in deaf
+            }
         return self
 
     def __exit__(

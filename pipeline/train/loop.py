@@ -57,7 +57,8 @@ def fit(state: TrainingState, run: Run) -> None:
     """Train `state` to its last step: bit for bit the same whether or not it was interrupted.
 
     KeyboardInterrupt: SIGTERM or Ctrl-C came; the step in progress was finished and saved.
-    SllamaError: a loss or gradient was not finite.
+    SllamaError: a loss or gradient was not finite, memory or disk space ran out, or another process
+    is gone.
     """
     config = run.config
     look_every = _STEPS_BETWEEN_LOOKS[run.objective.numerics.device.type]

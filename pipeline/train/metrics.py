@@ -1,5 +1,6 @@
 """results/train/metrics.json: what a run came to. Nothing that differs between equal runs."""
 
+from dataclasses import asdict
 from typing import Any
 
 from torch import nn
@@ -33,12 +34,12 @@ def training_metrics(params: Params, prepared: Prepared, probe: Probe | None) ->
         "word_checkpoints": milestones(0, state.words) if config.word_checkpoints else [],
         "skipped_batches": state.skipped,
         "train_loss": state.history.recent_loss,
-        "validation": prepared.validation.measure(state.model, prepared.objective).as_dict(),
+        "validation": asdict(prepared.validation.measure(state.model, prepared.objective)),
         "precision": prepared.numerics.precision,
         "compiled": prepared.compiled,
     }
     if probe is not None:
-        metrics["probe"] = probe.measure(state.model).as_dict()
+        metrics["probe"] = asdict(probe.measure(state.model))
     return metrics
 
 

@@ -75,10 +75,6 @@ class ProbeResult:
     pairs: int
     paradigms: dict[str, float]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class _Batch:

@@ -1,6 +1,7 @@
 """The whole of a training run: prepare, resume or begin, train, export."""
 
 import logging
+import os
 import shutil
 import time
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from pipeline.train.probe import Probe
 from pipeline.train.ready import ready
 from pipeline.train.state import TrainingState
 from pipeline.train.trackers import Trackers
+from pipeline.train.word_count import milestones
 
 _log = logging.getLogger(__name__)
 
@@ -43,9 +45,12 @@ def train(params: Params, places: Places) -> dict[str, Any] | None:
     """
     with ready(params, places) as (prepared, probe):
         ranks = prepared.ranks
-        store = _checkpoint_store(params, prepared, probe)
+        facts = describe_run(params, prepared.facts)
+        store = _checkpoint_store(facts, prepared, probe)
         with store.lock() if ranks.first else nullcontext():
-            figures = _train(params, prepared, probe, store, places)
+            figures = _train(params, facts, prepared, probe, store, places)
+            if describe_run(params, prepared.facts)["code"] != facts["code"]:
+                _tell_of_changed_code()
             _take_kept_weights(params, prepared.state)
             metrics = training_metrics(params, prepared, probe)
             if ranks.first:
@@ -59,10 +64,11 @@ def train(params: Params, places: Places) -> dict[str, Any] | None:
     return figures if ranks.first else None
 
 
-def _checkpoint_store(params: Params, prepared: Prepared, probe: Probe | None) -> CheckpointStore:
-    facts = describe_run(params, prepared.facts)
+def _checkpoint_store(
+    facts: dict[str, Any], prepared: Prepared, probe: Probe | None
+) -> CheckpointStore:
     if probe is not None:
-        facts["data.probe_pairs"] = probe.digest
+        facts = facts | {"data.probe_pairs": probe.digest}
     numerics = prepared.numerics
     environment = describe_environment(
         numerics.device, numerics.precision, prepared.compiled, prepared.ranks.size
@@ -70,8 +76,20 @@ def _checkpoint_store(params: Params, prepared: Prepared, probe: Probe | None) -
     return CheckpointStore(checkpoint_root() / run_name(facts), facts, environment)
 
 
+def _tell_of_changed_code() -> None:
+    """Raise SllamaError under DVC, which would write the code as it is now down as the maker."""
+    changed = "pipeline/ changed while it trained"
+    if os.environ.get("DVC_STAGE"):
+        raise SllamaError(
+            f"{changed}, and DVC would record the weights as made by the new code: put it back "
+            "(git stash) and run again, which goes on from the last checkpoint"
+        )
+    _log.warning("%s; the weights are of the code that it started with", changed)
+
+
 def _train(
     params: Params,
+    facts: dict[str, Any],
     prepared: Prepared,
     probe: Probe | None,
     store: CheckpointStore,
@@ -87,7 +105,6 @@ def _train(
     def export(name: str) -> None:
         _replace_folder(store.folder / WORD_CHECKPOINTS / name, prepared, places.tokenizer)
 
-    facts = describe_run(params, prepared.facts)
     trackers = Trackers(
         params.train.trackers if ranks.first else [],
         # Other code makes another curve of the same recipe and data.
@@ -136,12 +153,15 @@ def _train(
 def _take_up(params: Params, prepared: Prepared, store: CheckpointStore) -> None:
     """Bring every process to the state of the newest checkpoint, or to one initial state.
 
-    SllamaError: more batches were left out up to there than the recipe allows.
+    SllamaError: more batches were left out up to there than the recipe allows, or a word-counted
+    checkpoint of the steps before is not there.
     """
     state, ranks = prepared.state, prepared.ranks
     saved = store.load_latest() if ranks.first else None
     if saved is not None:
         state.restore(saved)
+        if params.train.word_checkpoints:
+            _require_word_checkpoints(store, milestones(0, state.words))
     elif ranks.first:
         for line in store.others():
             _log.info("%s", line)
@@ -154,6 +174,16 @@ def _take_up(params: Params, prepared: Prepared, store: CheckpointStore) -> None
         raise SllamaError(
             f"{state.skipped} batches of this run were left out, train.skip_nonfinite allows "
             f"{allowed}; raise it, or remove {store.folder} to start anew"
+        )
+
+
+def _require_word_checkpoints(store: CheckpointStore, names: Sequence[str]) -> None:
+    folder = store.folder / WORD_CHECKPOINTS
+    missing = [name for name in names if not (folder / name / "config.json").is_file()]
+    if missing:
+        raise SllamaError(
+            f"{folder}: {', '.join(missing)} of this run not there; bring the folder along with "
+            f"the step files, or remove {store.folder} to start anew"
         )
 
 

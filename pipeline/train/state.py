@@ -97,7 +97,7 @@ class TrainingState:
             parameter.copy_(weights[name])
 
     def keep_if_best(self, loss: float) -> None:
-        """Remember the present weights if no held-out loss was lower than `loss`."""
+        """Remember the present weights if `loss` is lower than every held-out loss before."""
         if self.best is None or loss < self.best.loss:
             weights = {name: tensor.cpu().clone() for name, tensor in self.weights().items()}
             self.best = Best(self.step, loss, weights)

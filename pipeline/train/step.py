@@ -52,7 +52,8 @@ def take_step(
 
     With `skip_nonfinite`, it does wait: a batch whose loss or gradient is not finite leaves the
     weights as they were. With several processes each computes its share of the micro-batches;
-    record and update are those of the global batch.
+    record and update are those of the global batch. SllamaError: memory ran out, or another process
+    is gone.
     """
     offsets = state.sampler.next_batch()
     loss = accumulate(state, config, gradients, offsets, ranks)

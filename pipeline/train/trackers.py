@@ -19,7 +19,6 @@ _log = logging.getLogger(__name__)
 
 Row = Mapping[str, float | None]
 _PROJECT = "sllama"
-_PACKAGES = {"mlflow": "mlflow", "tensorboard": "tensorboard", "wandb": "wandb"}
 
 
 class Tracker(Protocol):
@@ -34,12 +33,11 @@ class Tracker(Protocol):
 
 def require_packages(names: Sequence[str]) -> None:
     """Raise SllamaError, in every process and before any work, if a tracker is not installed."""
-    missing = [name for name in names if importlib.util.find_spec(_PACKAGES[name]) is None]
+    missing = [name for name in names if importlib.util.find_spec(name) is None]
     if missing:
-        packages = " ".join(_PACKAGES[name] for name in missing)
         raise SllamaError(
             f"train.trackers names {', '.join(missing)}, not installed here: "
-            f"pip install {packages}, or take it out of train.trackers"
+            f"pip install {' '.join(missing)}, or take it out of train.trackers"
         )
 
 

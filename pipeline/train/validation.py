@@ -1,8 +1,7 @@
 """Loss on held-out text: every window once, in nats a token and bits a byte."""
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -23,10 +22,6 @@ class HeldOutLoss:
     loss: float
     bits_per_byte: float
     perplexity: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the three as plain values."""
-        return asdict(self)
 
 
 class HeldOutText:

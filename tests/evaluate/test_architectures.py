@@ -92,7 +92,7 @@ def test_a_model_with_a_window_is_scored_row_by_row(
 def test_a_window_that_no_config_tells_of_shows_when_a_row_is_longer(
     tokenizer_folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(module, "_has_window", lambda config, context: False)
+    monkeypatch.setattr(module, "has_window", lambda config, context: False)
     scorer = fast(made(**MISTRAL), tokenizer_folder)
     assert scorer.shares_prefixes
     scorer.loglikelihood(instances([("", "A dog.")]))
@@ -127,7 +127,7 @@ def test_a_window_as_wide_as_the_context_is_none(tokenizer_folder: Path) -> None
     ],
 )
 def test_what_a_config_says_of_windows(config: dict[str, Any], expected: bool) -> None:
-    assert module._has_window(SimpleNamespace(**config), 64) == expected
+    assert module.has_window(SimpleNamespace(**config), 64) == expected
 
 
 class BareHead(LlamaForCausalLM):

@@ -3,8 +3,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer, models
 from tokenizers.processors import BertProcessing, TemplateProcessing
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from pipeline.encode.vocabulary import Vocabulary
 from pipeline.errors import SllamaError
@@ -72,6 +73,18 @@ def test_a_continuation_without_a_token_of_its_own_is_refused(
     assert len(whole.scored) == 2
     with pytest.raises(SllamaError, match="1 of 2 continuations have no token of their own"):
         encoder.encode([(context, " annoy Tim."), (context, continuation)])
+
+
+def test_a_text_of_unknown_characters_alone_is_refused() -> None:
+    """Without an entry for what it does not know, BPE drops it: no token, a score of 0."""
+    begin = "<s>"
+    letters = Tokenizer(models.BPE(vocab={begin: 0, "a": 1, "b": 2}, merges=[]))
+    encoder = OptionEncoder(
+        FastTokenizer(PreTrainedTokenizerFast(tokenizer_object=letters, bos_token=begin))
+    )
+    assert [row.scored for row in encoder.encode([("", "ab"), ("", "aя")])] == [[1, 2], [1]]
+    with pytest.raises(SllamaError, match=r"1 of 2 continuations .* does not know"):
+        encoder.encode([("", "ab"), ("", "яя")])
 
 
 @pytest.mark.parametrize("text", ["<s>A dog</s> likes <unk>.", "A <pad> dog.", "A dog."])

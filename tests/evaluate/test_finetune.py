@@ -20,8 +20,10 @@ from pipeline.evaluate.finetune.metrics import METRICS, best_constant, f1, inter
 from pipeline.evaluate.finetune.model import Classifier, load_classifier
 from pipeline.evaluate.finetune.recipe import learning_rate_share, recipe_of
 from pipeline.evaluate.finetune.run import run_finetuning
+from pipeline.evaluate.forward import require_all_weights
 from pipeline.evaluate.items import MissingDataError
 from pipeline.evaluate.results import NonFiniteError
+from tests.evaluate.toys import make_model, remove_weights
 
 CPU = torch.device("cpu")
 WORDS = ["cats", "Tim.", "loud", "naïve", "unseen"]
@@ -190,6 +192,22 @@ def test_the_result_counts_the_scored_pairs_that_were_cut(
     assert result["truncated"] == longer > 0
     assert f"rte: {longer} of 40 scored pairs are longer than {context} tokens" in caplog.text
     assert "of 96 training pairs are longer" in caplog.text
+
+
+def test_a_body_without_some_of_its_weights_is_refused(tmp_path: Path) -> None:
+    folder = make_model(tmp_path / "model")
+    remove_weights(folder, "model.layers.1.mlp.up_proj.weight")
+    with pytest.raises(SllamaError, match=r"its files lack the weights layers\.1\.mlp\.up_proj"):
+        load_classifier(folder, 3, CPU)
+    remove_weights(folder, "lm_head.weight")
+    with pytest.raises(SllamaError, match=r"its files lack the weights layers\.1\.mlp\.up_proj"):
+        load_classifier(folder, 3, CPU)
+
+
+def test_a_body_needs_no_head_and_no_pooler(tmp_path: Path) -> None:
+    remove_weights(make_model(tmp_path / "llama"), "lm_head.weight")
+    load_classifier(tmp_path / "llama", 3, CPU)
+    require_all_weights({"missing_keys": ["pooler.dense.weight", "pooler.dense.bias"]})
 
 
 def test_a_body_may_be_narrower_at_its_end_than_inside(tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
 
+from pipeline.errors import SllamaError
 from pipeline.evaluate.encoding import OptionEncoder, load_tokenizer
-from pipeline.evaluate.loading import describe_tokenizer
+from pipeline.evaluate.loading import describe_tokenizer, load_model
 from pipeline.io import fingerprint_of, sha256_file
+from tests.evaluate.toys import make_config, make_model, remove_weights
 
 NOTHING = hashlib.sha256().hexdigest()
 
@@ -50,3 +53,32 @@ def test_settings_beside_the_vocabulary_do_not_count(
     (tmp_path / "tokenizer.model").write_text("vocabulary")
     (tmp_path / "tokenizer_config.json").write_text("{}")
     assert fingerprint(encoder, tmp_path) == sha256_file(tmp_path / "tokenizer.model")
+
+
+def test_a_model_without_some_of_its_weights_is_refused(tmp_path: Path) -> None:
+    """transformers draws them at random: another score at each load."""
+    folder = make_model(tmp_path / "model")
+    remove_weights(folder, "lm_head.weight", "model.norm.weight")
+    says = "does not load .its files lack the weights lm_head.weight and 1 more"
+    with pytest.raises(SllamaError, match=says):
+        load_model(folder, folder, make_config())
+
+
+def test_a_tokenizer_with_bos_alone_gets_no_entry_more(tmp_path: Path) -> None:
+    folder = make_model(tmp_path / "model")
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    for name in ("eos_token", "pad_token", "unk_token"):
+        settings.pop(name)
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    entries = load_tokenizer(folder).vocab_size
+    assert load_model(folder, folder, make_config()).encoder.tokenizer.vocab_size == entries
+
+
+def test_the_largest_id_of_a_tokenizer_counts_not_how_many_it_has(tmp_path: Path) -> None:
+    folder = make_model(tmp_path / "model")
+    stored = json.loads((folder / "tokenizer.json").read_text())
+    last = max(stored["model"]["vocab"], key=stored["model"]["vocab"].get)
+    stored["model"]["vocab"][last] = 400
+    (folder / "tokenizer.json").write_text(json.dumps(stored))
+    with pytest.raises(SllamaError, match="has 401 entries, the model's embedding 300"):
+        load_model(folder, folder, make_config())

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoTokenizer
 
 from pipeline.errors import SllamaError
+from pipeline.evaluate.encoding import FastTokenizer
 from pipeline.evaluate.results import heldout_result
 from pipeline.evaluate.run import EvaluationRequest, run_evaluation
 from pipeline.evaluate.table import result_table
@@ -100,3 +102,16 @@ def test_the_report_shows_a_dash_and_says_why(tmp_path: Path) -> None:
     assert summarize(inputs)["heldout"]["bits_per_byte"] is None
     (row,) = [row for row in render_csv(inputs).splitlines() if ",heldout,,SLlama,ok," in row]
     assert row.endswith(",,,,,")
+
+
+def test_one_bad_token_spoils_only_the_items_that_have_it(tmp_path: Path, benchmarks: Path) -> None:
+    """What the mask hides is still multiplied, and 0 times NaN is NaN."""
+    folder = make_model(tmp_path / "model")
+    bad = FastTokenizer(AutoTokenizer.from_pretrained(folder)).encode([" Tim"], False)[0][0]
+    weights = load_file(folder / "model.safetensors")
+    weights["model.embed_tokens.weight"][bad] = math.nan
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    found = run(tmp_path, ["demo_pairs"], True, model=folder, data=benchmarks)
+    with_it = sum(any(" Tim" in sentence for sentence in pair) for pair in PAIRS)
+    assert 0 < with_it < len(PAIRS)
+    assert found["tasks"]["demo_pairs"]["nonfinite"] == with_it

@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from pipeline.errors import SllamaError
 from pipeline.evaluate.catalog import describe, known_tasks
 from pipeline.evaluate.finetune.metrics import METRICS
 from pipeline.evaluate.finetune.recipe import recipe_of
-from pipeline.evaluate.items import Item, MissingDataError, locate
+from pipeline.evaluate.items import Item, MissingDataError, jsonl_files, locate
 from pipeline.evaluate.readers import READERS, READING_NUMBERS
 from pipeline.evaluate.task import ItemTask
 
@@ -177,6 +178,7 @@ def test_global_piqa_is_read_from_the_released_table_or_from_lines(
         ({"label": 2}, "item 0: label is not the number of a solution"),
         ({"label": None}, "item 0: label is not the number of a solution"),
         ({"solution1": ""}, "item 0: two solutions at least are expected"),
+        ({"solution0": "", "solution2": "a spoon"}, "item 0: two solutions .*, none left out"),
         ({"solution1": 3}, "item 0: two solutions at least are expected"),
         ({"prompt": " "}, "item 0: prompt is missing, empty or no text"),
     ],
@@ -238,6 +240,13 @@ def test_reading_times_without_rows_are_refused(tmp_path: Path) -> None:
         read("reading", tmp_path)
 
 
+def test_a_file_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    write_rows(tmp_path / "demo" / "good.jsonl", [])
+    (tmp_path / "demo" / os.fsdecode(b"\xfcbung.jsonl")).write_text("{}")
+    with pytest.raises(SllamaError, match=r"bung\.jsonl': its name is not UTF-8; rename it"):
+        jsonl_files(tmp_path / "demo")
+
+
 @pytest.mark.parametrize("metadata", [{}, {"data": None}])
 def test_a_forgotten_folder_of_data_is_asked_for(metadata: dict[str, Any]) -> None:
     config = {"task": "comps", "metadata": {**describe("comps").metadata, **metadata}}
@@ -245,7 +254,15 @@ def test_a_forgotten_folder_of_data_is_asked_for(metadata: dict[str, Any]) -> No
         ItemTask(config)
 
 
-@pytest.mark.parametrize("row", [{"sentences": "one", "ratio": 0.5}, {"sentences": "a\tb"}])
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"sentences": "one", "ratio": 0.5},
+        {"sentences": "a\tb"},
+        {"sentences": "\tb", "ratio": 0.5},
+        {"sentences": "a\t ", "ratio": 0.5},
+    ],
+)
 def test_a_malformed_wug_item_is_named(tmp_path: Path, row: dict[str, Any]) -> None:
     write_rows(tmp_path / "wug_past_tense" / "wug_past_tense.jsonl", [row])
     with pytest.raises(SllamaError, match="item 0"):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -74,6 +75,14 @@ def make_model(folder: Path, zero_head: bool = False, context: int = 64) -> Path
             model.lm_head.weight.zero_()
     model.save_pretrained(folder)
     return folder
+
+
+def remove_weights(folder: Path, *names: str) -> None:
+    """Take tensors out of the weights in a folder, as a broken export does."""
+    weights = load_file(folder / "model.safetensors")
+    kept = {name: tensor for name, tensor in weights.items() if name not in names}
+    assert len(kept) == len(weights) - len(names)
+    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
 
 
 def train_model(folder: Path, texts: list[str], steps: int = 60) -> float:

@@ -55,6 +55,14 @@ def test_a_ledger_gives_back_what_it_was_made_of(folders: Folders) -> None:
     assert lines(runs_csv(read(folders))) == lines(folders.ledger.read_text())
 
 
+def test_what_was_missing_and_what_was_cut_is_on_record(folders: Folders) -> None:
+    made = read(folders)
+    headline = compose_tables(made)["headline"]
+    ewok = headline.columns.index("EWoK %")
+    assert row(headline, "SLlama & co_1")[ewok] == "data missing"
+    assert "blimp_filtered: 3 texts were longer than the context" in " ".join(headline.notes)
+
+
 def test_tables_are_those_of_the_runs_but_for_their_items(tmp_path: Path) -> None:
     own = compose_tables(read_inputs(settings(), write_runs(tmp_path / "own")))
     made = compose_tables(read(recorded(tmp_path / "recorded")))
@@ -163,7 +171,11 @@ def test_a_scorer_whose_data_is_missing_here_is_taken_from_the_ledger(tmp_path: 
     )
     made = read(folders)
     assert made.nulls["uniform_llama"]["blimp_filtered"] == ChoiceFigures(
-        accuracy=0.5, accuracy_first_wins=0.9194, accuracy_ties_wrong=0.0806, tie_rate=0.8388
+        accuracy=0.5,
+        accuracy_first_wins=0.9194,
+        accuracy_ties_wrong=0.0806,
+        tie_rate=0.8388,
+        truncated=0,
     )
 
 

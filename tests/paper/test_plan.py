@@ -2,13 +2,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from pipeline.config import load_params
 from pipeline.errors import SllamaError
-from pipeline.paper.plan import fit_sizes, write_plan
+from pipeline.io import read_yaml
+from pipeline.paper.plan import fit_sizes, require_current, write_plan
 from pipeline.paper.settings import load_settings, parse_settings
 from stages.paper_plan import _count as count
 from tests.imports import ROOT
@@ -163,6 +165,25 @@ def test_sizes_come_near_the_target(target: int, vocabulary: int) -> None:
     fitted = fit_sizes(llama, target, vocabulary, count)
     one_more = fitted.model_copy(update={"intermediate_size": fitted.intermediate_size + 1})
     assert count(fitted, vocabulary) <= target < count(one_more, vocabulary)
+
+
+def test_fitted_sizes_go_with_three_heads_and_a_repeated_embedding() -> None:
+    model = load_params(ROOT / "params.yaml").model.model_copy(
+        update={"attention": "mha", "num_attention_heads": 3, "num_key_value_heads": 3}
+    )
+    fitted = fit_sizes(model, 100_000, 1000, count)
+    assert fitted.hidden_size % 12 == 0
+
+
+def test_a_plan_of_other_settings_is_refused(tmp_path: Path) -> None:
+    plan(tmp_path)
+    current = (settings(), tmp_path, ROOT / "params.yaml", ROOT / "recipes")
+    require_current(*current)
+    recipe = read_yaml(tmp_path / "peer-2.yaml")
+    recipe["train"]["steps"] += 1
+    (tmp_path / "peer-2.yaml").write_text(yaml.safe_dump(recipe))
+    with pytest.raises(SllamaError, match=r"peer-2.yaml is not what .* say now"):
+        require_current(*current)
 
 
 def test_too_small_a_target_is_refused() -> None:

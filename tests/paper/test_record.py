@@ -61,6 +61,15 @@ def test_what_other_tables_found_of_the_same_weights_stays(runs: Path, tmp_path:
     assert ledger.read_text().splitlines() == whole
 
 
+def test_columns_of_another_profile_make_nothing_new(runs: Path, tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.csv"
+    head, *others = runs.read_text().splitlines()
+    lines = [f"{head},other.accuracy", *(f"{line}," for line in others)]
+    ledger.write_text("\n".join(lines) + "\n")
+    assert record(runs, ledger) == 0
+    assert ledger.read_text().splitlines() == lines
+
+
 @pytest.mark.parametrize("damaged", ["runs.csv", "ledger.csv"])
 def test_a_malformed_table_is_refused_and_nothing_is_written(
     damaged: str, runs: Path, tmp_path: Path

@@ -48,7 +48,7 @@ def test_a_selection_of_what_is_gone_says_how_to_select_anew() -> None:
     values["variants"][1]["name"] = "renamed"
     values["selected"]["profile"] = "tiny"
     stale = settings(values)
-    again = r"but it is selected: run make paper PROFILE=small\|large"
+    again = r"but it is selected: run python -m pipeline.paper small\|large"
     with pytest.raises(SllamaError, match=f"no variant peer in the paper, {again}"):
         stale.variant("peer")
     with pytest.raises(SllamaError, match=f"no profile tiny in the paper, {again}"):
@@ -96,6 +96,31 @@ def test_sizes_that_are_taken_from_one_another_are_refused() -> None:
     assert settings(values).variant("ours").parameters_of == "peer"
     values["variants"][2]["parameters_of"] = "peer"
     with pytest.raises(SllamaError, match=r"ours: parameters_of .* ours -> peer -> later -> peer"):
+        settings(values)
+
+
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [
+        ("seeds", [1, 2, 1]),
+        ("nulls", ["uniform", "uniform"]),
+        ("mirrored_tokenizers", ["llama", "llama"]),
+    ],
+)
+def test_what_would_count_twice_is_refused(key: str, values: list[Any]) -> None:
+    changed = settings_values()
+    changed["profiles"]["small"][key] = values
+    with pytest.raises(SllamaError, match=rf"profiles.small: {key}: {values[0]} twice"):
+        settings(changed)
+
+
+def test_two_rows_of_a_table_have_two_labels() -> None:
+    values = settings_values()
+    first, second, *_ = values["variants"]
+    second["tables"]["parts"] = first["tables"]["parts"]
+    with pytest.raises(
+        SllamaError, match=f"labels of table parts: {first['tables']['parts']} twice"
+    ):
         settings(values)
 
 

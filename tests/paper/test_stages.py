@@ -110,16 +110,12 @@ def test_plan_and_report(
     run(paper_plan, out=tmp_path / "planned")
     assert (tmp_path / "planned" / "ours-1.yaml").is_file()
     made = write_runs(tmp_path)
-    folders = {
-        name: getattr(made, name) for name in ("results", "models", "plan", "tokens", "ledger")
-    }
-    run(
-        paper_report,
-        **folders,
-        out=tmp_path / "tables",
-        metrics=tmp_path / "metrics.json",
-        runs=tmp_path / "runs.csv",
-    )
+    folders = {name: getattr(made, name) for name in ("results", "models", "tokens", "ledger")}
+    outs = {name: tmp_path / name for name in ("tables", "metrics", "runs.csv")}
+    wanted = {"out": outs["tables"], "metrics": outs["metrics"], "runs": outs["runs.csv"]}
+    with pytest.raises(SllamaError, match=r"ours-1.yaml is not what .* say now"):
+        run(paper_report, **folders, **wanted, plan=made.plan)
+    run(paper_report, **folders, **wanted, plan=tmp_path / "planned")
     assert (tmp_path / "tables" / "headline.tex").is_file()
     assert (tmp_path / "runs.csv").read_text().startswith("variant,seed,commit,")
     printed = capsys.readouterr().out

@@ -208,6 +208,15 @@ def test_every_file_is_written_and_traceable(tmp_path: Path) -> None:
     assert "<script" not in html
 
 
+def test_tables_and_figures_of_another_profile_go(tmp_path: Path) -> None:
+    folder = write_all(tmp_path) / "tables"
+    whole = {path.name for path in folder.iterdir()}
+    for name in ("curves_9.csv", "curves_9.tex", "other.svg", "other.png"):
+        (folder / name).write_text("of another profile")
+    write_all(tmp_path)
+    assert {path.name for path in folder.iterdir()} == whole
+
+
 def test_the_bytes_depend_on_the_inputs_alone(tmp_path: Path) -> None:
     first, second = (write_all(tmp_path / name) for name in ("a", "b"))
     paths = [path for path in first.rglob("*") if path.is_file()]

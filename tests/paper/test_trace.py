@@ -27,7 +27,7 @@ def test_a_run_is_traced_to_its_commit_machine_recipe_and_weights(tmp_path: Path
     assert len(ours["config_fingerprint"]) == len(ours["model_fingerprint"]) == 64
     assert (ours["parameters"], ours["parameters.head"]) == ("1000", "300")
     assert (ours["blimp_filtered.accuracy"], ours["heldout.bits_per_byte"]) == ("0.8", "2.01")
-    assert ours["ewok.accuracy"] == ""
+    assert (ours["ewok.accuracy"], ours["ewok.tie_rate"]) == ("missing", "")
 
 
 def test_a_scorer_that_knows_nothing_has_its_figures_and_its_corpus(tmp_path: Path) -> None:
@@ -41,6 +41,8 @@ def test_a_scorer_that_knows_nothing_has_its_figures_and_its_corpus(tmp_path: Pa
         "blimp_filtered.accuracy_first_wins": "0.9194",
         "blimp_filtered.accuracy_ties_wrong": "0.0806",
         "blimp_filtered.tie_rate": "0.8388",
+        "blimp_filtered.truncated": "0",
+        "ewok.accuracy": "missing",
         "heldout.bits_per_byte": "4.0",
     }
     assert mirrored["heldout.bits_per_byte"] == ""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import SllamaError
+from pipeline.io import model_fingerprint
 from pipeline.publish import publish
 from pipeline.publish.target import parse_target
 from tests.publish.fake_hub import TOKEN
@@ -195,6 +196,24 @@ def test_where_not_to(to: str, says: str, tmp_path: Path, monkeypatch: pytest.Mo
     model = write_model(Path("models/sllama"))
     with pytest.raises(SllamaError, match=says):
         parse_target(to, model)
+
+
+def test_the_record_of_other_weights_is_refused(workplace: Workplace) -> None:
+    """Another tokenizer, the same sections: DVC restores the model, and not its record."""
+    workplace.provenance["fingerprint"] = model_fingerprint(workplace.model)
+    workplace.write()
+    publish(workplace.request("./out"))
+    workplace.provenance["fingerprint"] = "0" * 64
+    workplace.write()
+    with pytest.raises(SllamaError, match="the record of another run than the model beside it"):
+        publish(workplace.request("./out"))
+
+
+def test_how_often_it_was_saved_makes_no_other_recipe(workplace: Workplace) -> None:
+    trained = workplace.provenance["section"].setdefault("train", {})
+    trained["checkpoint_every"] = 7
+    workplace.write()
+    publish(workplace.request("./out"))
 
 
 def test_without_provenance_the_card_says_so(workplace: Workplace) -> None:

@@ -107,6 +107,13 @@ def test_wrong_input_is_one_clear_line(run: Run, complaint: str) -> None:
     assert "\n" not in message
 
 
+def test_the_curve_of_another_run_is_refused(run: Run) -> None:
+    """A run that was stopped has written its own over that of the finished one."""
+    path = run.write().paths["history"]
+    path.write_text("\n".join(path.read_text().splitlines()[:-1]))
+    assert "they are of two runs" in refusal(run)
+
+
 @pytest.mark.parametrize("part", ["model", "tokenizer"])
 def test_results_of_two_models_are_not_mixed(run: Run, part: str) -> None:
     path = run.write().paths["evaluate_dir"] / "blimp_filtered.json"

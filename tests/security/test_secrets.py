@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.provenance import _ENVIRONMENT, write_provenance
+from pipeline.provenance import _ENVIRONMENT, describe_code, write_provenance
 from pipeline.stage import run_stage
 from tests.imports import ROOT
 
@@ -23,7 +23,7 @@ def token(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_record_holds_the_token(tmp_path: Path) -> None:
-    write_provenance(tmp_path / "out", {"data": {"source": "demo"}})
+    write_provenance(tmp_path / "out", {"data": {"source": "demo"}}, describe_code())
     text = (tmp_path / "out.provenance.json").read_text()
     assert TOKEN not in text
     assert json.loads(text)["output"] == "out"

@@ -90,6 +90,18 @@ def test_a_vocabulary_larger_than_the_text_allows_is_refused(raw: Path, tmp_path
     assert not (tmp_path / "out").exists()
 
 
+def test_text_without_a_space_that_takes_long_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = write_corpus(tmp_path / "raw")
+    tokenizer.build(TRAIN, ENCODE, raw, tmp_path / "out")
+    assert "without a space" not in caplog.text
+    monkeypatch.setattr("pipeline.tokenizer.builder._LONG_WORD", 5)
+    tokenizer.build(TRAIN, ENCODE, raw, tmp_path / "out")
+    (said,) = [message for message in caplog.messages if "without a space" in message]
+    assert "characters without a space between them" in said
+
+
 @pytest.mark.parametrize("name", ["", "tokenizer.json"])
 def test_a_built_tokenizer_can_be_taken_as_a_pretrained_one(
     raw: Path, folder: Path, tmp_path: Path, name: str

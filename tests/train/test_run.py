@@ -151,6 +151,32 @@ def test_other_code_is_refused_until_the_folder_is_removed(
     assert workplace.train(params(), "resumed")["resumed_after_step"] == 0
 
 
+def test_code_that_changed_meanwhile_is_not_recorded_as_the_maker(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """DVC hashes a stage's code when the stage has ended."""
+    code = ["as committed"]
+    monkeypatch.setattr(fingerprint, "code_version", lambda: code[0])
+
+    def edited(state: Any, *rest: Any) -> Any:
+        if state.step == 6:
+            code[0] = "edited"
+        return take_step(state, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "take_step", edited)
+        patch.setenv("DVC_STAGE", "train")
+        with pytest.raises(SllamaError, match=r"pipeline/ changed while it trained.*put it back"):
+            workplace.train(params(), "run")
+    assert not (workplace.folder / "run/model").exists()
+    code[0] = "as committed"
+    assert workplace.train(params(), "run")["resumed_after_step"] == params().train.steps
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "take_step", edited)
+        workplace.train(params(), "by hand")
+    assert "the weights are of the code that it started with" in caplog.text
+
+
 def test_another_recipe_never_sees_the_checkpoint_and_says_so(
     workplace: Workplace,
     interrupted: Callable[[Params, int], None],
@@ -232,6 +258,23 @@ def test_word_checkpoints_are_complete_models(
         with safe_open(folder / "checkpoints" / name / "model.safetensors", "pt") as stored:
             weights.append(stored.get_tensor("model.embed_tokens.weight"))
     assert all((a != b).any() for a, b in zip(weights[1:], weights, strict=False))
+
+
+def test_word_checkpoints_that_did_not_come_along_are_asked_for(
+    workplace: Workplace,
+    interrupted: Callable[[Params, int], None],
+    checkpoints: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pipeline.train.word_count._MILLION", 250)
+    recipe = params(word_checkpoints=True)
+    interrupted(recipe, 8)
+    (folder,) = checkpoints.iterdir()
+    (folder / "checkpoints").rename(workplace.folder / "left behind")
+    with pytest.raises(SllamaError, match=r"checkpoints: chck_1M, .*bring the folder along"):
+        workplace.train(recipe, "resumed")
+    (workplace.folder / "left behind").rename(folder / "checkpoints")
+    workplace.train(recipe, "resumed")
 
 
 def test_a_run_killed_while_it_is_removed_loses_no_word_checkpoint(

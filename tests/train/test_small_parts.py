@@ -175,6 +175,19 @@ def test_signals_are_noted_and_a_ctrl_c_after_that_is_obeyed() -> None:
     assert signal.getsignal(signal.SIGTERM) is handler
 
 
+def test_a_lost_terminal_is_heard_unless_nohup_ignores_it() -> None:
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        for set_up, heard in ((signal.SIG_DFL, True), (signal.SIG_IGN, False)):
+            signal.signal(signal.SIGHUP, set_up)
+            with Interrupts() as interrupts:
+                os.kill(os.getpid(), signal.SIGHUP)
+                assert interrupts.requested == heard
+            assert signal.getsignal(signal.SIGHUP) == set_up
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_initial_weights_depend_on_the_seed_alone() -> None:
     def weights(seed: int, **train: object) -> torch.Tensor:
         model = build_model(params(seed=seed, **train), VOCABULARY)

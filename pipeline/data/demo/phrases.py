@@ -45,7 +45,6 @@ class Phrase(NamedTuple):
     human: bool
     animate: bool
     negative: bool = False
-    pronominal: bool = False
 
 
 def pronoun_for(dice: Dice, noun: Noun, plural: bool) -> Pronoun:
@@ -246,7 +245,7 @@ def pronoun(dice: Dice) -> Phrase:
 def as_subject(drawn: Pronoun) -> Phrase:
     """Return a pronoun as a subject phrase."""
     agreement = Agreement(drawn.person, drawn.plural)
-    return Phrase(drawn.subject, agreement, drawn, True, True, pronominal=True)
+    return Phrase(drawn.subject, agreement, drawn, True, True)
 
 
 def coordination(dice: Dice) -> Phrase:

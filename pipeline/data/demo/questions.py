@@ -26,39 +26,39 @@ from pipeline.data.demo.verbs import (
 )
 
 
-def question(dice: Dice, subject: Phrase | None = None) -> str:
+def question(dice: Dice) -> str:
     """Return a question of any kind, without its mark."""
     chance = dice.random()
     if chance < 0.36:
-        return yes_no_question(dice, subject)
+        return yes_no_question(dice)
     if chance < 0.54:
         word, clause = gap_clause(dice)
         return f"{word} {clause.ask()}"
     if chance < 0.66:
         return subject_question(dice)
     if chance < 0.78:
-        return where_question(dice, subject)
+        return where_question(dice)
     if chance < 0.86:
         return amount_question(dice)
     word = dice.pick(("why", "when", "how"))
-    return f"{word} {draw_clause(dice, _affirmative(dice, subject), depth=1).ask()}"
+    return f"{word} {draw_clause(dice, _affirmative(dice, living_subject(dice)), depth=1).ask()}"
 
 
-def _affirmative(dice: Dice, subject: Phrase | None) -> Phrase:
+def _affirmative(dice: Dice, subject: Phrase) -> Phrase:
     """Return a subject that can be asked about: not "no boys"."""
-    while subject is None or subject.negative:
+    while subject.negative:
         subject = living_subject(dice)
     return subject
 
 
-def yes_no_question(dice: Dice, subject: Phrase | None = None) -> str:
+def yes_no_question(dice: Dice) -> str:
     """Return "does the dog like any cats"."""
-    return draw_clause(dice, _affirmative(dice, subject), licensed=True, depth=1).ask()
+    return draw_clause(dice, _affirmative(dice, living_subject(dice)), licensed=True, depth=1).ask()
 
 
-def tag_question(dice: Dice, subject: Phrase | None = None) -> str:
+def tag_question(dice: Dice) -> str:
     """Return "the dog can swim, can't it"."""
-    return draw_clause(dice, _affirmative(dice, subject), depth=1).tag()
+    return draw_clause(dice, _affirmative(dice, living_subject(dice)), depth=1).tag()
 
 
 def subject_question(dice: Dice) -> str:
@@ -79,13 +79,13 @@ def subject_question(dice: Dice) -> str:
     return join(asked, group.affirm(), object_phrase(dice, nouns))
 
 
-def where_question(dice: Dice, subject: Phrase | None = None) -> str:
+def where_question(dice: Dice) -> str:
     """Return "where is the ball" or "where does the dog sleep"."""
     if dice.chance(0.6):
-        subject = subject or (thing_subject(dice) if dice.chance(0.6) else living_subject(dice))
+        subject = thing_subject(dice) if dice.chance(0.6) else living_subject(dice)
         if not subject.negative:
             return f"where {be(subject.agreement, past=dice.chance(0.15))} {subject.text}"
-    subject = _affirmative(dice, None)
+    subject = _affirmative(dice, living_subject(dice))
     verb = dice.draw(INTRANSITIVE_TABLE)
     group = inflect(verb, subject.agreement, tense_for(dice, verb))
     return f"where {Clause(subject, group, '').ask()}"

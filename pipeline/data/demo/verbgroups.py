@@ -80,10 +80,8 @@ def be(agreement: Agreement, past: bool = False) -> str:
     return "am" if person == 1 else "is"
 
 
-def do(agreement: Agreement, past: bool = False) -> str:
-    """Return the form of "do" that agrees."""
-    if past:
-        return "did"
+def do(agreement: Agreement) -> str:
+    """Return the present form of "do" that agrees."""
     return "does" if agreement.third_singular else "do"
 
 

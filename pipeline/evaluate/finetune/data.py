@@ -52,7 +52,10 @@ def labels_of(examples: Sequence[Example]) -> Any:
 
 
 def hold_out(examples: Sequence[Example], seed: int) -> tuple[list[Example], list[Example]]:
-    """Return (what is trained on, a random tenth that chooses the epoch)."""
+    """Return (what is trained on, a random tenth that chooses the epoch).
+
+    SllamaError: fewer than two examples.
+    """
     if len(examples) < 2:
         raise SllamaError("fine-tuning needs at least two training examples")
     order = np.random.default_rng(derive_seed(seed, "held out")).permutation(len(examples))

@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pipeline.errors import SllamaError
 from pipeline.evaluate.finetune.data import (
     Example,
     encode,
@@ -67,15 +66,14 @@ def fine_tune(
     token. NonFiniteError if the loss is not finite.
     """
     metric, labels = METRICS[recipe.metric], labels_of(selection.examples)
-    best, outcome = -np.inf, None
+    best = -np.inf
+    outcome: Outcome
     for epoch in _epochs(classifier, recipe, train, padding, seed):
         logits = predict(classifier, selection, padding)
         score = metric(logits.argmax(1), labels)
         if score > best:
             chosen = logits if selection is scored else predict(classifier, scored, padding)
             best, outcome = score, Outcome(epoch, chosen)
-    if outcome is None:
-        raise SllamaError(f"{recipe.name}: no epoch to choose from")
     return outcome
 
 

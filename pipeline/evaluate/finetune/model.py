@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pipeline.errors import SllamaError
 from pipeline.evaluate.finetune.recipe import DROPOUT, LAYER_NORM_EPS
-from pipeline.evaluate.forward import without_cache
+from pipeline.evaluate.forward import require_all_weights, without_cache
 
 
 class ClassifierHead(nn.Sequential):
@@ -54,12 +54,16 @@ class Classifier(nn.Module):
 def load_classifier(folder: Path, labels: int, device: torch.device) -> Classifier:
     """Return a classifier in float32 on the body in a Hugging Face folder, its head random.
 
-    SllamaError if the folder has no model that AutoModel loads and that makes hidden states.
+    SllamaError if the folder has no model that AutoModel loads whole and that makes hidden states.
     """
     from transformers import AutoModel
 
     try:
-        body = AutoModel.from_pretrained(folder, trust_remote_code=True, local_files_only=True)
+        auto: Any = AutoModel
+        body, found = auto.from_pretrained(
+            folder, trust_remote_code=True, local_files_only=True, output_loading_info=True
+        )
+        require_all_weights(found)
         body.float()
         # Not hidden_size: some bodies end with a projection to the width of their embedding.
         with torch.no_grad():

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from pipeline.data.demo.dice import Dice, Item, Table
+from pipeline.data.demo.dice import Dice, Table
 from pipeline.data.demo.morphology import capitalize, join
 from pipeline.data.demo.nouns import ANIMATES_TABLE, THINGS_TABLE, Noun
 
@@ -56,11 +56,6 @@ def sentence(*parts: str, mark: str = ".") -> str:
 
 def two_nouns(dice: Dice, table: Table[Noun] = ANIMATES_TABLE) -> tuple[Noun, Noun]:
     """Return two different nouns."""
-    return two(dice, table)
-
-
-def two(dice: Dice, table: Table[Item]) -> tuple[Item, Item]:
-    """Return two different items."""
     first = dice.draw(table)
     while (second := dice.draw(table)) == first:
         pass
