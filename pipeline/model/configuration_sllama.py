@@ -112,6 +112,11 @@ class SLlamaConfig(PretrainedConfig):
         **kwargs: Any,
     ) -> None:
         head_dim = kwargs.pop("head_dim", None)
+        # transformers 5 writes the base here, and scaling that SLlama has not.
+        rotary = kwargs.pop("rope_parameters", None) or {}
+        kind = rotary.get("rope_type", "default")
+        _refuse(kind != "default", f"rope_type is always 'default' in SLlama, not {kind!r}")
+        rope_theta = rotary.get("rope_theta", rope_theta)
         for option, only in FIXED.items():
             value = kwargs.pop(option, only)
             _refuse(value != only, f"{option} is always {only!r} in SLlama, not {value!r}")

@@ -90,9 +90,10 @@ class SLlamaForCausalLM(SLlamaPreTrainedModel, GenerationMixin):
     ) -> Any:
         """Return the logits (B, T, V), and a loss if there are `labels` (B, T).
 
-        Labels stand where the inputs stand, -100 for none; the shift by one happens here. The loss
-        is the mean over targets, in nats. `logits_to_keep`: so many of the last positions, 0 for
-        all (as labels need); or their indices. Other inputs: `SLlamaModel.forward`.
+        Labels stand where the inputs stand, -100 for none; the shift by one happens here (and not
+        in transformers' Trainer, whose `label_smoothing_factor` takes logits and labels as they
+        are). The loss is the mean over targets, in nats. `logits_to_keep`: so many of the last
+        positions, 0 for all (as labels need); or their indices. Other inputs: as `SLlamaModel`'s.
         """
         outputs = self.model(input_ids, attention_mask, **inputs)
         kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
@@ -191,17 +192,23 @@ class SLlamaModel(SLlamaPreTrainedModel):
 
         Args:
             input_ids: (B, T); or `inputs_embeds` (B, T, E), rows of the embedding table.
-            attention_mask: (B, S), 0 at padding; or (B, 1, T, S), True or 0 at what may be seen.
+            attention_mask: (B, S), 0 at padding; or (B, 1, T, S): booleans, True at what may be
+                seen, or floats, added to the scores.
             position_ids: (B, T); by default counted over the real tokens.
             position_embeddings: `rotary` of them, from a caller that computes it once for all.
             past_key_values: a cache: an entry per application of a layer, and for "attn_causal".
             ignored: what some callers pass to every model, `token_type_ids` for one.
 
         Raises:
-            ValueError: two kinds of input or none; what a leaking embedding cannot do.
+            ValueError: two kinds of input or none; a mask that does not say what may be seen; what
+                a leaking embedding cannot do.
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("give either input_ids or inputs_embeds")
+        if output_attentions is None:
+            output_attentions = self.config.output_attentions
+        if output_hidden_states is None:
+            output_hidden_states = self.config.output_hidden_states
         checkpointing = self.gradient_checkpointing and self.training
         caching = (self.config.use_cache and not self.training) if use_cache is None else use_cache
         if caching and past_key_values is None and not checkpointing:
@@ -247,14 +254,18 @@ class SLlamaModel(SLlamaPreTrainedModel):
                 raise ValueError(leak + "train 'attn_causal', or set allow_leaking_embedding=True")
             if cache is not None:
                 raise ValueError(leak + "nothing can be cached, give use_cache=False")
+        whole = mask if mask is not None and mask.ndim == 4 else None
+        if whole is not None and not (whole.dtype == torch.bool or whole.is_floating_point()):
+            raise ValueError("a 4-D mask is boolean (True: may be seen) or added to the scores")
         new, past = x.shape[1], 0 if cache is None else cache.get_seq_length()
-        padding = None if mask is None or mask.ndim == 4 else mask.bool()[:, None, None, :]
+        padding = None if mask is None or whole is not None else mask.bool()[:, None, None, :]
         if positions is None and padding is not None:
             positions = (padding[:, 0, 0].cumsum(-1) - 1).clamp(min=0)[:, -new:]
         elif positions is None:
             positions = torch.arange(past, past + new, device=x.device)[None]
-        if padding is not None or (mask is None and (eager or (past > 0 and new > 1))):
-            mask = causal_mask(new, past + new, padding, x.device)
+        slots = static_slots(cache)
+        if padding is not None or (mask is None and (eager or slots > 0 or (past > 0 and new > 1))):
+            mask = causal_mask(new, past + new, padding, x.device, slots)
         return Context(rotary(positions, self.config, x.dtype), mask, padding, cache, eager)
 
 
@@ -444,15 +455,20 @@ def attend(
     return weights @ value, weights
 
 
-def causal_mask(new: int, seen: int, padding: Tensor | None, device: torch.device) -> Tensor:
+def causal_mask(
+    new: int, seen: int, padding: Tensor | None, device: torch.device, slots: int = 0
+) -> Tensor:
     """(B or 1, 1, T, S): True where the key is not later than the query, nor padding.
 
-    Every query may see itself: a row without any key, as padding has, would be undefined.
+    Every query may see itself: a row without any key, as padding has, would be undefined. S is that
+    of a static cache's `slots`, if there are more.
     """
-    keys = torch.arange(seen, device=device)
-    queries = keys[seen - new :, None]
+    keys = torch.arange(max(seen, slots), device=device)
+    queries = keys[seen - new : seen, None]
     mask = (keys <= queries)[None, None]
-    return mask if padding is None else (mask & padding) | (keys == queries)
+    if padding is None:
+        return mask
+    return (mask & F.pad(padding, (0, len(keys) - padding.shape[-1]))) | (keys == queries)
 
 
 def rotary(positions: Tensor, config: SLlamaConfig, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -473,8 +489,15 @@ def update_cache(cache: Any, key: Tensor, value: Tensor, slot: int) -> tuple[Ten
     """Add to a cache's entry `slot`; return all its keys and values."""
     entries = getattr(cache, "layers", None)
     if entries and slot == len(entries):  # a cache made from the configuration: one per layer
-        entries.append(type(entries[0])())
+        size = static_slots(cache)
+        entries.append(type(entries[0])(size) if size else type(entries[0])())
     return cast(tuple[Tensor, Tensor], cache.update(key, value, slot))
+
+
+def static_slots(cache: Any) -> int:
+    """How many positions a cache of fixed size has, empty ones too; 0 for one that grows."""
+    entries = getattr(cache, "layers", None) or [cache]
+    return max(0, getattr(entries[0], "max_cache_len", None) or 0)
 
 
 def repeat(x: Tensor) -> Tensor:

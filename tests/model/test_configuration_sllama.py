@@ -81,6 +81,7 @@ def test_the_published_file_loads_as_it_is(tmp_path: Path) -> None:
         ({"hidden_size": 1 << 40}, "hidden_size is 1 to 131,072, not"),
         ({"hidden_act": "gelu"}, "hidden_act is always 'silu'"),
         ({"rope_scaling": {"type": "linear", "factor": 2.0}}, "rope_scaling is always None"),
+        ({"rope_parameters": {"rope_type": "linear"}}, "rope_type is always 'default'"),
         ({"attention_bias": True}, "attention_bias is always False"),
         ({"head_dim": 16}, "head_dim is 8, not 16"),
     ],
@@ -160,3 +161,9 @@ def test_a_leaking_embedding_keeps_no_cache() -> None:
 
 def test_without_an_attention_named_it_is_plain() -> None:
     assert SLlamaConfig(attn_reduction_type=None).attn_reduction_type == "mha"
+
+
+def test_the_rotary_base_is_read_as_transformers_5_writes_it() -> None:
+    written = {"rope_parameters": {"rope_type": "default", "rope_theta": 50.0}}
+    assert SLlamaConfig(**written).rope_theta == 50.0
+    assert SLlamaConfig(rope_parameters=None, rope_theta=60.0).rope_theta == 60.0

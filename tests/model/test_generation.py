@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import DynamicCache
+from transformers import DynamicCache, StaticCache
 
 from pipeline.model import SLlamaForCausalLM
 from tests.model.variants import COVERING, LEAKING, configurations, small_model, tokens
@@ -48,6 +48,30 @@ def test_logits_from_a_cache_are_those_of_the_whole_text(variant: dict[str, Any]
         projector = variant["emb_reduction_type"] == "attn_causal"
         assert len(cache.layers) == model.config.num_hidden_layers + projector
         assert all(layer.get_seq_length() == 11 for layer in cache.layers)
+
+
+@covering
+def test_with_a_static_cache_as_without(variant: dict[str, Any]) -> None:
+    model, ids = small_model(**variant), tokens(2, 5)
+    static = {"cache_implementation": "static", "disable_compile": True}
+    found = generate(model, ids, do_sample=False, **static)
+    assert torch.equal(found, generate(model, ids, do_sample=False, use_cache=False))
+
+
+@covering
+@pytest.mark.parametrize("padded", [False, True])
+def test_empty_slots_of_a_static_cache_are_not_seen(variant: dict[str, Any], padded: bool) -> None:
+    model, ids = small_model(**variant), tokens(2, 9)
+    mask = torch.ones_like(ids)
+    mask[0, :2] = 0
+    whole = model(ids, attention_mask=mask if padded else None).logits
+    for steps in ([1] * 9, [4, 3, 2]):
+        cache, found, seen = StaticCache(config=model.config, max_cache_len=16), [], 0
+        for piece in ids.split(steps, dim=1):
+            seen += piece.shape[1]
+            known = mask[:, :seen] if padded else None
+            found.append(model(piece, attention_mask=known, past_key_values=cache).logits)
+        assert (torch.cat(found, dim=1) - whole)[mask.bool()].abs().max() < 1e-4
 
 
 @settings(max_examples=25, deadline=None)

@@ -241,4 +241,22 @@ def test_the_shipped_code_needs_only_torch_and_transformers(path: Any) -> None:
 
 
 def test_it_reads_in_one_sitting() -> None:
-    assert len(CODE[1].read_text(encoding="utf-8").splitlines()) < 500
+    assert len(CODE[1].read_text(encoding="utf-8").splitlines()) < 530
+
+
+def test_a_mask_of_pairs_in_integers_is_refused() -> None:
+    """Ones and zeros added to the scores would hide nothing."""
+    ids = tokens(1, 8)
+    with pytest.raises(ValueError, match=r"boolean \(True: may be seen\) or added to the scores"):
+        small_model()(ids, attention_mask=torch.ones(8, 8, dtype=torch.long).tril()[None, None])
+
+
+def test_what_the_configuration_asks_to_see_is_returned() -> None:
+    model, ids = small_model(), tokens(1, 5)
+    assert model(ids).hidden_states is None
+    model.config.output_hidden_states = True
+    assert len(model(ids).hidden_states) == model.config.num_hidden_layers + 1
+    assert model(ids, output_hidden_states=False).hidden_states is None
+    seen = small_model(attn_implementation="eager")
+    seen.config.output_attentions = True
+    assert len(seen(ids).attentions) == seen.config.num_hidden_layers
