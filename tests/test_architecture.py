@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "publish": {"publish", "report", "data"},
 }
 TRAIN_MAY_TAKE_FROM_DATA = {"pipeline.data", "pipeline.data.sampler", "pipeline.data.tokens"}
-MODELING_FILE_LINES = 530
+MODELING_FILE_LINES = 500
 FILE_LINES = 300
 
 MODULES = sorted((ROOT / "pipeline").rglob("*.py"))

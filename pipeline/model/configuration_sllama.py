@@ -71,13 +71,22 @@ class SLlamaConfig(PretrainedConfig):
         tie_word_embeddings: the head is the embedding, brought to hidden_size in the same way.
         rms_norm_eps, rope_theta: of the norms; of the rotary positions.
         dropout: probability, on embeddings, attention weights and residual branches.
-        initializer: "released" or "scaled", see `SLlamaPreTrainedModel`.
-        initializer_range: standard deviation of the released initialiser.
+        initializer: "released" or "scaled", see below.
+        initializer_range: standard deviation r of the released initialiser.
         allow_leaking_embedding: train with `emb_reduction_type="attn"` although it leaks.
 
     Raises:
         ValueError: an unknown option, a size that no model has, or options that cannot go together;
             the message says why.
+
+    | tensor                       | initializer="released" | initializer="scaled"       |
+    | ---------------------------- | ---------------------- | -------------------------- |
+    | embedding, projector, head   | N(0, r)                | N(0, r)                    |
+    | matrix or table from width F | N(0, r)                | N(0, 1 / sqrt(F))          |
+    | ... into the residual stream | N(0, r)                | N(0, 1 / sqrt(F branches)) |
+    | biases; norms                | 0; 1                   | 0; 1                       |
+
+    N(mean, standard deviation); every layer adds two branches.
     """
 
     model_type = "sllama"

@@ -30,17 +30,7 @@ from .configuration_sllama import PWA_ROWS, REDUCTION, SLlamaConfig
 
 
 class SLlamaPreTrainedModel(PreTrainedModel):
-    """What the models share: their configuration, abilities and initial weights.
-
-    | tensor                       | initializer="released" | initializer="scaled"       |
-    | ---------------------------- | ---------------------- | -------------------------- |
-    | embedding, projector, head   | N(0, r)                | N(0, r)                    |
-    | matrix or table from width F | N(0, r)                | N(0, 1 / sqrt(F))          |
-    | ... into the residual stream | N(0, r)                | N(0, 1 / sqrt(F branches)) |
-    | biases; norms                | 0; 1                   | 0; 1                       |
-
-    N(mean, standard deviation); r is `initializer_range`; every layer adds two branches.
-    """
+    """What the models share: configuration, abilities, initial weights (a table: SLlamaConfig)."""
 
     config: SLlamaConfig
     config_class = SLlamaConfig
@@ -64,8 +54,7 @@ class SLlamaPreTrainedModel(PreTrainedModel):
             else:
                 nn.init.normal_(tensor, std=std)
         if isinstance(module, SLlamaAttention) and module.kind == "pwa":
-            # Not in the checkpoint; without content if the model was made on the meta device.
-            with torch.no_grad():
+            with torch.no_grad():  # not in the checkpoint; without content from the meta device
                 module.selection.copy_(one_hot_rows(self.config))
 
 
@@ -90,10 +79,9 @@ class SLlamaForCausalLM(SLlamaPreTrainedModel, GenerationMixin):
     ) -> Any:
         """Return the logits (B, T, V), and a loss if there are `labels` (B, T).
 
-        Labels stand where the inputs stand, -100 for none; the shift by one happens here (and not
-        in transformers' Trainer, whose `label_smoothing_factor` takes logits and labels as they
-        are). The loss is the mean over targets, in nats. `logits_to_keep`: so many of the last
-        positions, 0 for all (as labels need); or their indices. Other inputs: as `SLlamaModel`'s.
+        Labels stand where the inputs stand, -100 for none; the shift by one happens here. The loss
+        is the mean over targets, in nats. `logits_to_keep`: so many of the last positions, 0 for
+        all (as labels need); or their indices. Other inputs: `SLlamaModel.forward`.
         """
         outputs = self.model(input_ids, attention_mask, **inputs)
         kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
@@ -186,22 +174,19 @@ class SLlamaModel(SLlamaPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-        **ignored: Any,
+        **ignored: Any,  # what some callers pass to every model, `token_type_ids` for one
     ) -> Any:
         """Return `last_hidden_state` (B, T, H), after the final norm.
 
         Args:
             input_ids: (B, T); or `inputs_embeds` (B, T, E), rows of the embedding table.
-            attention_mask: (B, S), 0 at padding; or (B, 1, T, S): booleans, True at what may be
-                seen, or floats, added to the scores.
+            attention_mask: (B, S), 0 at padding; or (B, 1, T, S), True or added 0 at what is seen.
             position_ids: (B, T); by default counted over the real tokens.
             position_embeddings: `rotary` of them, from a caller that computes it once for all.
             past_key_values: a cache: an entry per application of a layer, and for "attn_causal".
-            ignored: what some callers pass to every model, `token_type_ids` for one.
 
         Raises:
-            ValueError: two kinds of input or none; a mask that does not say what may be seen; what
-                a leaking embedding cannot do.
+            ValueError: two inputs or none; a 4-D mask of integers; what a leaking embedding cannot.
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("give either input_ids or inputs_embeds")
@@ -217,7 +202,6 @@ class SLlamaModel(SLlamaPreTrainedModel):
         eager = bool(output_attentions) or self.config._attn_implementation == "eager"
         context = self._context(embedded, attention_mask, position_ids, past_key_values, eager)
         context.rotary = position_embeddings or context.rotary
-
         hidden = F.dropout(self.projector(embedded, context), self.config.dropout, self.training)
         states, attentions = [hidden], []  # (B, T, H); (B, N, T, S)
         for application, (layer, block) in enumerate(self.config.schedule):
@@ -254,18 +238,15 @@ class SLlamaModel(SLlamaPreTrainedModel):
                 raise ValueError(leak + "train 'attn_causal', or set allow_leaking_embedding=True")
             if cache is not None:
                 raise ValueError(leak + "nothing can be cached, give use_cache=False")
-        whole = mask if mask is not None and mask.ndim == 4 else None
-        if whole is not None and not (whole.dtype == torch.bool or whole.is_floating_point()):
-            raise ValueError("a 4-D mask is boolean (True: may be seen) or added to the scores")
-        new, past = x.shape[1], 0 if cache is None else cache.get_seq_length()
-        padding = None if mask is None or whole is not None else mask.bool()[:, None, None, :]
+        new, slots = x.shape[1], static_slots(cache)
+        past = 0 if cache is None else cache.get_seq_length()
+        padding = None if mask is None or mask.ndim == 4 else mask.bool()[:, None, None, :]
         if positions is None and padding is not None:
             positions = (padding[:, 0, 0].cumsum(-1) - 1).clamp(min=0)[:, -new:]
         elif positions is None:
             positions = torch.arange(past, past + new, device=x.device)[None]
-        slots = static_slots(cache)
-        if padding is not None or (mask is None and (eager or slots > 0 or (past > 0 and new > 1))):
-            mask = causal_mask(new, past + new, padding, x.device, slots)
+        if padding is not None or (mask is None and (eager or slots or (past > 0 and new > 1))):
+            mask = causal_mask(past, new, slots, padding, x)
         return Context(rotary(positions, self.config, x.dtype), mask, padding, cache, eager)
 
 
@@ -443,6 +424,8 @@ def attend(
     if group > 1:
         key, value = key.repeat_interleave(group, dim=1), value.repeat_interleave(group, dim=1)
     if mask is not None and mask.dtype != torch.bool:
+        if not mask.is_floating_point():
+            raise ValueError("a 4-D mask is boolean (True: may be seen) or added to the scores")
         mask = mask.to(query.dtype)
     if not eager:
         causal = mask is None and query.shape[2] > 1
@@ -455,20 +438,15 @@ def attend(
     return weights @ value, weights
 
 
-def causal_mask(
-    new: int, seen: int, padding: Tensor | None, device: torch.device, slots: int = 0
-) -> Tensor:
-    """(B or 1, 1, T, S): True where the key is not later than the query, nor padding.
+def causal_mask(past: int, new: int, slots: int, padding: Tensor | None, x: Tensor) -> Tensor:
+    """(B or 1, 1, T, S or `slots`): True where the key is no later than the query, nor padding.
 
-    Every query may see itself: a row without any key, as padding has, would be undefined. S is that
-    of a static cache's `slots`, if there are more.
+    Every query may see itself: a row without any key, as padding has, would be undefined.
     """
-    keys = torch.arange(max(seen, slots), device=device)
-    queries = keys[seen - new : seen, None]
-    mask = (keys <= queries)[None, None]
-    if padding is None:
-        return mask
-    return (mask & F.pad(padding, (0, len(keys) - padding.shape[-1]))) | (keys == queries)
+    keys = torch.arange(max(slots, past + new), device=x.device)
+    queries = keys[past : past + new, None]
+    real = True if padding is None else F.pad(padding, (0, len(keys) - padding.shape[-1]))
+    return ((keys <= queries)[None, None] & real) | (keys == queries)
 
 
 def rotary(positions: Tensor, config: SLlamaConfig, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -489,8 +467,7 @@ def update_cache(cache: Any, key: Tensor, value: Tensor, slot: int) -> tuple[Ten
     """Add to a cache's entry `slot`; return all its keys and values."""
     entries = getattr(cache, "layers", None)
     if entries and slot == len(entries):  # a cache made from the configuration: one per layer
-        size = static_slots(cache)
-        entries.append(type(entries[0])(size) if size else type(entries[0])())
+        entries.append(type(entries[0])(*filter(None, [static_slots(cache)])))
     return cast(tuple[Tensor, Tensor], cache.update(key, value, slot))
 
 
