@@ -4,6 +4,7 @@ import argparse
 import atexit
 import errno
 import gc
+import hashlib
 import logging
 import os
 import sys
@@ -35,6 +36,7 @@ _NEXT = {
     "report": "publish",
 }
 _RUN_BY_DVC = "DVC_STAGE"
+_CHECKOUT = Path(__file__).resolve().parent.parent
 _log = logging.getLogger(__name__)
 
 
@@ -69,9 +71,10 @@ def run_stage(
     stage = Path(sys.argv[0]).stem
     try:
         set_up_logging(stage, _level(arguments.verbose, arguments.quiet))
-        started, code = time.monotonic(), describe_code()
+        started, code, sources = time.monotonic(), describe_code(), _sources()
         made = work(load_params(arguments.params), arguments)
         if made is not None:
+            _require_unchanged(sources)
             seconds = round(time.monotonic() - started, 3)
             write_provenance(made.output, made.section, code, seconds=seconds, **made.figures)
             _tell_next(stage)
@@ -87,6 +90,30 @@ def run_stage(
         print("interrupted", file=sys.stderr)
         sys.exit(_INTERRUPTED)
     sys.exit(0)
+
+
+def _sources() -> dict[Path, str]:
+    """Return the digest of each file of code: of pipeline/ and stages/."""
+    folders = (_CHECKOUT / "pipeline", _CHECKOUT / "stages")
+    return {path: _digest(path) for folder in folders for path in sorted(folder.rglob("*.py"))}
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+def _require_unchanged(sources: dict[Path, str]) -> None:
+    """Raise SllamaError under DVC, which hashes the code now, if what ran has been edited."""
+    if _RUN_BY_DVC not in os.environ:
+        return
+    files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+    ran = {Path(file).resolve() for file in files if file}
+    changed = [path for path in sources if path in ran and _digest(path) != sources[path]]
+    if changed:
+        raise SllamaError(
+            f"{changed[0].relative_to(_CHECKOUT)} changed while this stage ran, and DVC would "
+            "record what it made as made by the new code: put it back (git stash) and run again"
+        )
 
 
 def _level(verbose: bool, quiet: bool) -> int:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import types
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,6 +52,33 @@ def test_the_commit_on_record_is_that_of_the_start(
 
     assert run(work) == 0
     assert json.loads((tmp_path / "out.provenance.json").read_text())["commit"] == "0123abc"
+
+
+def test_code_edited_meanwhile_is_not_recorded_as_the_maker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DVC hashes a stage's code when the stage has ended."""
+    ran, other = tmp_path / "pipeline" / "ran.py", tmp_path / "stages" / "other.py"
+    for path in (ran, other):
+        path.parent.mkdir()
+        path.write_text("VALUE = 1\n")
+    monkeypatch.setattr(stage, "_CHECKOUT", tmp_path)
+    monkeypatch.setitem(sys.modules, "ran", types.SimpleNamespace(__file__=str(ran)))
+
+    def edits(path: Path) -> Work:
+        def work(params: Params, options: argparse.Namespace) -> Made:
+            path.write_text(path.read_text() + "# edited\n")
+            return Made(tmp_path / "out", {})
+
+        return work
+
+    assert run(edits(ran)) == 0
+    monkeypatch.setenv("DVC_STAGE", "evaluate")
+    record = tmp_path / "out.provenance.json"
+    record.unlink()
+    assert str(run(edits(ran))).startswith("error: pipeline/ran.py changed while this stage ran")
+    assert not record.exists()
+    assert run(edits(other)) == 0
 
 
 def test_bad_input_is_one_line() -> None:

@@ -84,9 +84,9 @@ def require_current(
             unfitted = variant.model_copy(update={"parameters_of": None})
             wanted = _dump_run(resolve(settings, unfitted, base, seed, _not_counted))
             found = read_yaml(path)
-            if variant.parameters_of is not None:
-                for key in _FITTED:
-                    wanted["model"][key] = found["model"][key]
+            sizes = found.get("model") if isinstance(found, dict) else None
+            if variant.parameters_of is not None and isinstance(sizes, dict):
+                wanted["model"] |= {key: sizes.get(key) for key in _FITTED}
             if found != wanted:
                 raise SllamaError(
                     f"{path} is not what paper/params.yaml, {params} and the recipe say now: run "

@@ -186,6 +186,14 @@ def test_a_plan_of_other_settings_is_refused(tmp_path: Path) -> None:
         require_current(*current)
 
 
+@pytest.mark.parametrize("damaged", ["", "- 1\n", "seed: 2\n", "model: gone\n", "model: {}\n"])
+def test_a_damaged_plan_is_refused(tmp_path: Path, damaged: str) -> None:
+    plan(tmp_path)
+    (tmp_path / "peer-2.yaml").write_text(damaged)
+    with pytest.raises(SllamaError, match=r"peer-2.yaml is not what .* say now"):
+        require_current(settings(), tmp_path, ROOT / "params.yaml", ROOT / "recipes")
+
+
 def test_too_small_a_target_is_refused() -> None:
     with pytest.raises(SllamaError, match="as few as 10 parameters"):
         fit_sizes(load_params(ROOT / "params.yaml").model, 10, 1000, count)
