@@ -129,7 +129,7 @@ record: install ## put the runs of paper/runs.csv on record: adds them to paper/
 	@python -m pipeline.paper.record
 
 tables: install ## the paper's tables of the runs on record (paper/ledger.csv), in .tables/: seconds, nothing is trained; PROFILE=name selects that one first
-	@$(if $(filter command,$(origin PROFILE)),python -m pipeline.paper $(PROFILE))
+	@$(if $(filter command environment,$(origin PROFILE)),python -m pipeline.paper $(PROFILE))
 	@git diff --quiet HEAD -- params.yaml recipes paper/params.yaml || echo "note: params.yaml, recipes/ or paper/params.yaml differ from the last commit; runs of another recipe do not count"
 	@python -m stages.paper_plan --out $(TABLES)/plan --quiet
 	@python -m stages.paper_report --plan $(TABLES)/plan --ledger paper/ledger.csv --results paper/results --models paper/models \

@@ -170,8 +170,8 @@ class TrainConfig(Section):
         ge=0,
         description="weight of the squared log-normaliser; the training loss reported includes it",
     )
-    precision: Literal["float32", "bfloat16"] = Field(description="bfloat16: autocast")
-    compile: Literal["auto", "never", "always"] = Field(description="auto: in long enough runs")
+    precision: Literal["float32", "bfloat16"] = Field(description="bfloat16: autocast; CPU: head")
+    compile: Literal["auto", "never", "always"] = Field(description="auto: >1e14 FLOP, CUDA >5e14")
     device: Literal["auto", "cpu", "cuda"] = Field(description="auto: a GPU if there is one")
     deterministic: bool = Field(description="only deterministic kernels")
     validate_every: Positive = Field(description="steps between passes over the validation split")

@@ -9,7 +9,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -211,9 +211,10 @@ def replaceable_folder(folder: Path, mark: str) -> Path:
 def put_in_place(finished: Path, folder: Path) -> None:
     """Rename the folder `finished` to `folder`; what was there goes only when that has worked.
 
-    A process that is killed meanwhile leaves the old folder, the new one, or none, never half of
-    one; what was there then lies in `.<name>.replaced` until the next time.
+    A process that is killed meanwhile, or a power cut, leaves the old folder, the new one, or none,
+    never half of one; what was there then lies in `.<name>.replaced` until the next time.
     """
+    _flush(finished)
     replaced = folder.with_name(f".{folder.name}.replaced")
     shutil.rmtree(replaced, ignore_errors=True)
     if folder.exists():
@@ -224,7 +225,24 @@ def put_in_place(finished: Path, folder: Path) -> None:
         if replaced.exists():
             replaced.rename(folder)
         raise
+    _flush_one(folder.absolute().parent)
     shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _flush(folder: Path) -> None:
+    """Bring a folder and all in it to the disk."""
+    for path in (*folder.rglob("*"), folder):
+        _flush_one(path)
+
+
+def _flush_one(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        # Not every file system flushes folders.
+        with suppress(OSError) if path.is_dir() else nullcontext():
+            os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def require_free_space(folder: Path, needed_bytes: int) -> None:

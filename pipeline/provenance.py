@@ -25,6 +25,9 @@ _PACKAGES = (
     "dvc",
     "safetensors",
     "numpy",
+    "sentencepiece",
+    "scipy",
+    "statsmodels",
 )
 _ENVIRONMENT = (
     "SLLAMA_RUNTIME", "SLLAMA_IMAGE", "OMP_NUM_THREADS", "OMP_WAIT_POLICY", "CUDA_VISIBLE_DEVICES",

@@ -4,7 +4,6 @@ import argparse
 import atexit
 import errno
 import gc
-import hashlib
 import logging
 import os
 import sys
@@ -17,6 +16,7 @@ from typing import Any, NoReturn
 
 from pipeline.config import PARAMS_FILE, Params, load_params
 from pipeline.errors import SllamaError, is_out_of_memory
+from pipeline.io import sha256_file
 from pipeline.progress import logs_are_json, redact, set_up_logging
 from pipeline.provenance import describe_code, write_provenance
 
@@ -75,8 +75,10 @@ def run_stage(
         made = work(load_params(arguments.params), arguments)
         if made is not None:
             _require_unchanged(sources)
-            seconds = round(time.monotonic() - started, 3)
-            write_provenance(made.output, made.section, code, seconds=seconds, **made.figures)
+            figures = {"seconds": round(time.monotonic() - started, 3), **made.figures}
+            if made.output.is_file():
+                figures["sha256"] = sha256_file(made.output)
+            write_provenance(made.output, made.section, code, **figures)
             _tell_next(stage)
     except (SllamaError, OSError) as error:
         if arguments.verbose:
@@ -99,7 +101,7 @@ def _sources() -> dict[Path, str]:
 
 
 def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+    return sha256_file(path) if path.is_file() else ""
 
 
 def _require_unchanged(sources: dict[Path, str]) -> None:

@@ -103,6 +103,26 @@ def test_an_old_folder_stays_if_the_new_one_cannot_take_its_place(tmp_path: Path
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_all_of_a_folder_is_on_disk_before_it_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power cut a name may be there, and what it names not."""
+    new, target = make_folder(tmp_path / "new", "weights"), tmp_path / "model"
+    make_folder(new / "checkpoints", "more")
+    flushed = []
+    monkeypatch.setattr(os, "fsync", lambda handle: flushed.append(os.fstat(handle).st_ino))
+    files = {path.stat().st_ino for path in (new, *new.rglob("*"))}
+    rename = Path.rename
+
+    def renamed(path: Path, to: Path) -> Path:
+        assert set(flushed) == files
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", renamed)
+    put_in_place(new, target)
+    assert flushed[-1] == tmp_path.stat().st_ino
+
+
 def test_what_a_killed_process_left_is_no_obstacle(tmp_path: Path) -> None:
     target = tmp_path / "model"
     make_folder(tmp_path / ".model.replaced", "older")

@@ -22,6 +22,20 @@ def test_every_recipe_fits_the_shipped_params(name: str, tmp_path: Path) -> None
     load_params(params)
 
 
+@pytest.mark.parametrize("other", ["demo", "smoke", "standin_cpu"])
+def test_the_released_recipe_can_follow_any_other(other: str, tmp_path: Path) -> None:
+    """Else the benchmarks, which compare with the released step, would train another model."""
+    made = {}
+    for names in (["released"], [other, "released"]):
+        params = tmp_path / f"{len(names)}.yaml"
+        shutil.copy(ROOT / "params.yaml", params)
+        for name in names:
+            write_params(load_recipe(name, ROOT / "recipes"), params)
+        recipe = load_params(params)
+        made[len(names)] = recipe.tokenizer, recipe.model, recipe.train, recipe.data.source
+    assert made[1] == made[2]
+
+
 def test_writing_keeps_comments_and_the_rest(tmp_path: Path) -> None:
     params = tmp_path / "params.yaml"
     shutil.copy(ROOT / "params.yaml", params)

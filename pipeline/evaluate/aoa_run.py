@@ -59,10 +59,12 @@ def run_aoa(
         lacking = str(error)
     surprisals: list[dict[str, list[float]]] = []
     chances: dict[str, float] = {}
+    truncated = 0
     for checkpoint in checkpoints:
         _log.info("%s: %s", task, checkpoint.folder.name)
         scorer = load_model(checkpoint.folder, tokenizer or checkpoint.folder, config)
         surprisals.append(_surprisals(scorer, words))
+        truncated += sum(getattr(scorer, "truncated", []))
         chances = _chances(scorer, words)
     if not config.allow_nonfinite:
         values = [[value for found in surprisals for value in found[word]] for word in words]
@@ -82,6 +84,7 @@ def run_aoa(
         "words": len(words),
         "acquired": sum(age is not None for age in ages.values()),
         "checkpoints": [checkpoint.folder.name for checkpoint in checkpoints],
+        "truncated": truncated,
         **correlation(ages, children),
         "null": {name: _null_result(scorer, words, children) for name, scorer in nulls.items()},
     }

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 from pipeline.errors import SllamaError
 from pipeline.evaluate.items import Option
 
+_NO_PREFIX = "the tokenizer has neither BOS nor EOS; add one to it"
+
 
 @dataclass(frozen=True)
 class Encoded:
@@ -55,7 +57,7 @@ class FastTokenizer:
         prefix = tokenizer.bos_token_id
         self.prefix_token = tokenizer.eos_token_id if prefix is None else prefix
         if self.prefix_token is None:
-            raise SllamaError("the tokenizer has neither BOS nor EOS; add one to it")
+            raise SllamaError(_NO_PREFIX)
 
     def encode(self, texts: Sequence[str], special: bool) -> list[list[int]]:
         """Return the token ids of each text."""
@@ -89,11 +91,17 @@ class SentencePieceTokenizer:
         except (OSError, RuntimeError) as error:
             raise SllamaError(f"{path}: not a SentencePiece model ({error})") from error
         self.vocab_size = int(self._processor.vocab_size())
-        self.prefix_token = int(self._processor.bos_id())
+        # One that the model has not is -1.
+        bos, eos = int(self._processor.bos_id()), int(self._processor.eos_id())
+        self._has_bos = bos >= 0
+        self.prefix_token = bos if self._has_bos else eos
+        if self.prefix_token < 0:
+            raise SllamaError(f"{path}: {_NO_PREFIX}")
 
     def encode(self, texts: Sequence[str], special: bool) -> list[list[int]]:
-        """Return the token ids of each text, BOS first if `special`."""
-        ids: list[list[int]] = self._processor.encode(list(texts), add_bos=special)
+        """Return the token ids of each text, BOS, if there is one, first if `special`."""
+        add_bos = special and self._has_bos
+        ids: list[list[int]] = self._processor.encode(list(texts), add_bos=add_bos)
         return ids
 
     def encode_plain(self, texts: Sequence[str]) -> list[list[int]]:

@@ -177,7 +177,9 @@ class _Run:
         loaded = manager.load([task])
         evaluate(self.scorer, loaded, bootstrap_iters=0, log_samples=False)
         work = loaded["tasks"][task]
-        values = work.responses([made.resps[0] for made in work.instances], self.encoder)
+        made = [instance.resps[0] for instance in work.instances]
+        longest = self.scorer.max_length if self.request.model else None
+        values = work.responses(made, self.encoder, longest)
         if not self.request.config.allow_nonfinite:
             work.require_finite(values)
         self.item_lines.extend(work.lines(values))

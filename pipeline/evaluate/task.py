@@ -68,8 +68,13 @@ class LocalTask(Task):  # type: ignore[misc]
     ) -> dict[str, Any]:
         """Return the task's entry in the results: `values` are the responses to the requests."""
 
-    def responses(self, values: list[Any], encoder: OptionEncoder) -> list[Any]:
-        """Return a scorer's responses to the requests as the other methods take them."""
+    def responses(
+        self, values: list[Any], encoder: OptionEncoder, longest: int | None = None
+    ) -> list[Any]:
+        """Return a scorer's responses to the requests as the other methods take them.
+
+        longest: how many tokens of one text it scores at most.
+        """
         return values
 
     def require_finite(self, values: list[Any]) -> None:
@@ -171,14 +176,19 @@ class PerTokenTask(ItemTask):
     """Options compared by their mean log-probability per token, so that a long one may win."""
 
     def responses(
-        self, values: list[tuple[float, bool]], encoder: OptionEncoder
+        self,
+        values: list[tuple[float, bool]],
+        encoder: OptionEncoder,
+        longest: int | None = None,
     ) -> list[tuple[float, bool]]:
         """Return each score divided by the number of tokens that were scored."""
         options = [option for item in self.documents for option in item.options]
+        lengths = [len(row.scored) for row in encoder.encode(options)]
+        scored = [length if longest is None else min(length, longest) for length in lengths]
         # Rounded, so that scores which are equal but for the last bits of the division are ties.
         return [
-            (round(score / max(1, len(row.scored)), _DECIMALS), greedy)
-            for (score, greedy), row in zip(values, encoder.encode(options), strict=True)
+            (round(score / max(1, count), _DECIMALS), greedy)
+            for (score, greedy), count in zip(values, scored, strict=True)
         ]
 
 

@@ -24,7 +24,7 @@ def main(argv: list[str] | None = None) -> None:
     if read_yaml(SETTINGS_FILE)["selected"] != selection:
         write_params({"selected": selection}, SETTINGS_FILE)
     runs = len(selection["trained"]) * len(selection["seeds"])
-    print(f"paper, profile {arguments.profile}: {runs} runs to train")
+    print(f"paper, profile {arguments.profile}: {runs} training runs")
 
 
 if __name__ == "__main__":

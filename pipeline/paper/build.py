@@ -22,7 +22,7 @@ from pipeline.report.text import render_text
 
 _TITLE = "SLlama: the paper's tables, measured"
 # Where it is not the one of the table's own name.
-_FIGURES = {"parts": ("parts", "sizes")}
+_FIGURES = {"parts": ("parts", "sizes"), "curves_1": ("curves",)}
 _SUFFIXES = {".csv", ".tex", ".svg", ".png"}
 _READ_FIRST = (
     "The paper's headline, 91.94 on BLiMP, is also what a scorer gets that finds every token of "
@@ -86,7 +86,7 @@ def compose_document(
     """Tables and figures as one document for the report's renderers."""
     sections = []
     for name, table in tables.items():
-        wanted = _FIGURES.get(name, ("curves" if name.startswith("curves") else name,))
+        wanted = _FIGURES.get(name, (name,))
         blocks = [Figure(drawn, figures[drawn].title) for drawn in wanted if drawn in figures]
         heading = table.caption.partition(" (")[0]
         sections.append(Section(heading, (table, *blocks)))
@@ -121,9 +121,9 @@ def _remove_others(out: Path, made: set[str]) -> None:
 def _marked(inputs: Inputs, table: Table) -> Table:
     if inputs.corpus is None:
         return table
-    mark = " (STAND-IN CORPUS)" if inputs.corpus.stand_in else ""
     note = f"Own rows: {inputs.settings.profile.about} Corpus: {inputs.corpus}."
-    return replace(table, caption=f"{table.caption}{mark}", notes=(note, *table.notes))
+    caption = f"{table.caption}{inputs.corpus.mark}"
+    return replace(table, caption=caption, notes=(note, *table.notes))
 
 
 def _corpus(inputs: Inputs) -> str:

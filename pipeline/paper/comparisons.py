@@ -11,6 +11,7 @@ from pipeline.paper.cells import (
     difference_cells,
     item_difference,
     points,
+    score_cell,
     seed_difference,
     seeds_cell,
     size_cells,
@@ -147,7 +148,8 @@ def audit_table(inputs: Inputs) -> Table:
             "Reloaded: one fresh MLP, N(0, 0.02), in place of the trained one in all layers but "
             "the first, which keeps its gate and down projections but gets the fresh up "
             "projection.",
-            "Tie rule: first-wins minus half credit on the very same scores, no model changed.",
+            "Tie rule alone: the difference is first-wins minus half credit on the very same "
+            "scores, no model changed.",
             _bases(inputs, "audit"),
             _INTERVAL,
         ),
@@ -159,15 +161,25 @@ def _tie_rule_rows(inputs: Inputs) -> list[Row]:
     models = [run.choice(task) for run in inputs.runs.get(reference, [])]
     own = label_of(inputs, reference, "audit")
     scored = {own: [scores for scores in models if scores is not None]}
-    for name, tasks in inputs.nulls.items():
-        found = tasks.get(task)
+    for name, null in inputs.nulls.items():
+        found = null.tasks.get(task)
         if isinstance(found, ChoiceFigures):
             scored[f"{name} scorer"] = [found]
     rows = []
     for name, scores in scored.items():
         gains = [score.accuracy_first_wins - score.accuracy for score in scores]
-        gain = points(spread(gains).mean) if gains else NOT_RUN
-        cells = (f"tie rule alone: {name}", NONE, gain, *(NONE,) * 6, str(len(gains) or NONE))
+        cells = (
+            f"tie rule alone: {name}",
+            score_cell(scores, "accuracy"),
+            points(spread(gains).mean) if gains else NOT_RUN,
+            NONE,
+            NONE,
+            score_cell(scores, "accuracy_first_wins"),
+            score_cell(scores, "tie_rate"),
+            NONE,
+            NONE,
+            str(len(scores)) if name == own and scores else NONE,
+        )
         rows.append(Row(cells, "null"))
     return rows
 

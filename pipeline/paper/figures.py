@@ -37,20 +37,21 @@ class Drawn:
 def draw_figures(inputs: Inputs) -> dict[str, Drawn]:
     """Return the figures by name; one that would show nothing is left out."""
     drawn: dict[str, Drawn] = {}
+    mark = inputs.corpus.mark if inputs.corpus else ""
     with report_style():
         for table, title in _DOTS.items():
             rows = _rows(inputs, table)
             if rows:
-                heading = f"{title}: {inputs.pairs}, % (a tie is worth half)"
+                heading = f"{title}: {inputs.pairs}, % (a tie is worth half){mark}"
                 nulls = _null_accuracies(inputs)
                 drawn[table] = _render(_dots(rows, heading, nulls), table, heading)
         sizes = _bits_by_size(inputs)
         if sizes:
-            heading = "Bits per byte of held-out text (less is better), by parameters"
+            heading = f"Bits per byte of held-out text (less is better), by parameters{mark}"
             drawn["sizes"] = _render(_dots(sizes, heading, {}), "sizes", heading)
-        curves = _curves(inputs)
+        curves = _curves(inputs, mark)
         if curves:
-            drawn["curves"] = _render(curves, "curves", "Learning curves by words seen")
+            drawn["curves"] = _render(curves, "curves", f"Learning curves by words seen{mark}")
     return drawn
 
 
@@ -90,7 +91,7 @@ def _changes_only_the_model(variant: Variant) -> bool:
 
 def _null_accuracies(inputs: Inputs) -> dict[str, float]:
     task = inputs.pairs
-    scores = {name: tasks.get(task) for name, tasks in inputs.nulls.items()}
+    scores = {name: null.tasks.get(task) for name, null in inputs.nulls.items()}
     return {
         name: 100 * found.accuracy
         for name, found in scores.items()
@@ -118,7 +119,7 @@ def _dots(rows: dict[str, list[float]], heading: str, nulls: dict[str, float]) -
     return figure
 
 
-def _curves(inputs: Inputs) -> Figure | None:
+def _curves(inputs: Inputs, mark: str) -> Figure | None:
     lines = {
         label: points
         for label, variant in labelled(inputs, "curves")
@@ -138,6 +139,8 @@ def _curves(inputs: Inputs) -> Figure | None:
         axes.set_ylabel(name)
         axes.grid(True, color=INK, alpha=0.15, linewidth=0.6)
     bits.legend(frameon=False)
+    if mark:
+        figure.suptitle(mark.strip(), fontsize="medium")
     return figure
 
 

@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from pipeline.errors import SllamaError
-from pipeline.io import read_json
+from pipeline.io import read_json, sha256_file
+from pipeline.provenance import provenance_path
 from pipeline.report.records import Record
 
 R = TypeVar("R", bound=Record)
@@ -24,6 +25,17 @@ def read_made(path: Path) -> Any:
 def read_record(kind: type[R], path: Path) -> R:
     """Return a stage's JSON file as a record; SllamaError names it if it is malformed."""
     return checked(kind, read_made(path), str(path))
+
+
+def provenance_of(output: Path) -> dict[str, Any]:
+    """Return the record beside what a stage made; empty without one, or if it is of another file.
+
+    DVC's cache restores an output and leaves the record of the one before beside it.
+    """
+    path = provenance_path(output)
+    record: dict[str, Any] = read_made(path) if path.is_file() else {}
+    of_it = not output.is_file() or record.get("sha256") in (None, sha256_file(output))
+    return record if of_it else {}
 
 
 def checked(kind: type[R], values: Any, origin: str) -> R:

@@ -1,6 +1,7 @@
 """Table 1: the paper's claims, the scorers that know nothing, our runs, published baselines."""
 
 from collections.abc import Iterator
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
@@ -26,14 +27,18 @@ from pipeline.paper.cells import (
 )
 from pipeline.paper.inputs import Inputs
 from pipeline.paper.rows import label_of, labelled, row_kind
-from pipeline.paper.settings import Role
+from pipeline.paper.settings import Role, Variant
 from pipeline.report.catalogues import PublishedModel, published
 from pipeline.report.numbers import count
 from pipeline.report.records import ChoiceFigures
 from pipeline.report.tables import Row, Table
 
 _CLAIM = "(paper)"
-_RELEASED = "released"
+_FAULTS = {
+    ("label_shift", 2): "labels shifted twice",
+    ("order", "contiguous"): "contiguous batches",
+    ("keep", "best_on_test"): "weights chosen on the test split",
+}
 _ROLES: tuple[Role, ...] = ("supplement", "entity", "ewok")
 _TITLES = {"supplement": "Supplement %", "entity": "Entity %", "ewok": "EWoK %"}
 _SIGNIFICANCE_NOTES = (
@@ -172,10 +177,10 @@ def _null_rows(inputs: Inputs) -> Iterator[Row]:
 
 
 def _null_cell(inputs: Inputs, name: str, role: Role, figure: str) -> str:
-    task, scores = inputs.task(role), inputs.nulls.get(name)
-    if task is None or scores is None:
+    task, null = inputs.task(role), inputs.nulls.get(name)
+    if task is None or null is None:
         return NOT_RUN
-    return score_cell([scores.get(task)], figure) if scores else MISSING
+    return score_cell([null.tasks.get(task)], figure) if null.tasks else MISSING
 
 
 def _published_row(inputs: Inputs, model: PublishedModel) -> Row:
@@ -221,8 +226,15 @@ def _notes(inputs: Inputs) -> Iterator[str]:
     if inputs.pairs not in published().comparable_tasks["blimp"]:
         yield "This profile's pairs are not BLiMP's: no published score compares with its rows."
     for label, variant in labelled(inputs, "headline"):
-        if variant.name == _RELEASED:
-            yield (
-                f"{label}: labels shifted twice, contiguous batches, a decay of 5/3 of the steps, "
-                "weights chosen on the test split; its tokenizer is that of the other rows."
-            )
+        if faults := [*_faults(variant)]:
+            yield f"{label}: {', '.join(faults)}; its tokenizer is that of the other rows."
+
+
+def _faults(variant: Variant) -> Iterator[str]:
+    """What a row has of the released script's faults, in words."""
+    train = variant.set.get("train", {})
+    for fault, words in _FAULTS.items():
+        if fault in train.items():
+            yield words
+    if variant.decay_multiple is not None:
+        yield f"a decay of {Fraction(variant.decay_multiple).limit_denominator(9)} of the steps"

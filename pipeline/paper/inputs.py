@@ -8,32 +8,23 @@ from typing import Any
 
 from pipeline.errors import SllamaError
 from pipeline.io import read_yaml, sha256_file
-from pipeline.paper.files import checked, read_made, read_record
+from pipeline.paper.files import provenance_of, read_record
 from pipeline.paper.ledger import Ledger, data_fingerprint, read_ledger
+from pipeline.paper.nulls import read_nulls
 from pipeline.paper.recorded import (
     Facts,
     corpus_facts,
     data_facts,
     differences,
-    heldout_facts,
     read_plan,
     scored_facts,
     trained_facts,
     wanted_facts,
 )
-from pipeline.paper.run import Origin, Run, Scores, Sizes
+from pipeline.paper.run import Null, Origin, Run, Sizes
+from pipeline.paper.scores import Results, read_tasks
 from pipeline.paper.settings import Role, Settings, Variant
-from pipeline.provenance import provenance_path
-from pipeline.report.records import (
-    Evaluation,
-    GroupScores,
-    Missing,
-    Record,
-    TextScores,
-    TokenizerIdentity,
-    Tokens,
-    TrainMetrics,
-)
+from pipeline.report.records import Evaluation, Tokens, TrainMetrics
 
 _log = logging.getLogger(__name__)
 
@@ -44,13 +35,6 @@ class TrainedMetrics(TrainMetrics):
     """metrics.json of a run, with the names of its word-counted checkpoints."""
 
     word_checkpoints: list[str]
-
-
-class _Results(Record):
-    """A results file of a checkpoint or of a scorer that knows nothing, its tasks still unread."""
-
-    tasks: dict[str, dict[str, Any]]
-    tokenizer: TokenizerIdentity
 
 
 @dataclass(frozen=True)
@@ -72,6 +56,11 @@ class Corpus:
     stand_in: bool
     size: str = ""
 
+    @property
+    def mark(self) -> str:
+        """What a caption says of a stand-in; nothing of an official corpus."""
+        return " (STAND-IN CORPUS)" if self.stand_in else ""
+
     def __str__(self) -> str:
         """Name and size, and the warning if it is a stand-in."""
         mark = "STAND-IN CORPUS, not the official text: " if self.stand_in else ""
@@ -88,7 +77,7 @@ class Inputs:
     settings: Settings
     corpus: Corpus | None
     runs: dict[str, list[Run]]
-    nulls: dict[str, dict[str, Scores]]
+    nulls: dict[str, Null]
     data_fingerprint: str | None
 
     @property
@@ -124,33 +113,10 @@ def read_inputs(settings: Settings, folders: Folders) -> Inputs:
             )
             runs[variant.name] = [run for run in found if run is not None]
     _tell_of_other_recipes(ledger, runs, selected.seeds)
-    nulls = _read_nulls(settings, folders, tokens, wanted, ledger, data)
+    nulls = read_nulls(settings, folders.results / "null", tokens, wanted, ledger, data)
     recipes = {run.config_fingerprint for found in runs.values() for run in found}
     corpus = _corpus(_of_plan(tokens, wanted, folders.tokens), ledger.corpus(recipes | {data}))
     return Inputs(settings, corpus, runs, nulls, data)
-
-
-def _read_nulls(
-    settings: Settings,
-    folders: Folders,
-    tokens: Tokens | None,
-    wanted: dict[str, Any],
-    ledger: Ledger,
-    data: str | None,
-) -> dict[str, dict[str, Scores]]:
-    """The scores of each scorer that knows nothing, from its file, else from the ledger."""
-    selected, heldout, nulls = settings.selected, settings.profile.tasks["heldout"], {}
-    names = [*selected.nulls, *(f"uniform_{name}" for name in selected.mirrored_tokenizers)]
-    for name in names:
-        path = folders.results / "null" / f"{name}.json"
-        own = name in selected.nulls
-        tasks = _read_null(path, heldout, tokens, wanted, own_tokenizer=own)
-        if not tasks:  # not run, or without what it needs
-            recorded = ledger.null(name, data)
-            tasks = tasks if recorded is None else recorded
-        if tasks is not None:
-            nulls[name] = tasks
-    return nulls
 
 
 def require_same_items(runs: Sequence[Run], task: str) -> None:
@@ -220,7 +186,7 @@ def _read_run(
             _log.warning("%s counts as not run, for there is no %s: run its stages", name, path)
             return None
     train, results = read_record(TrainedMetrics, metrics), read_record(Evaluation, evaluated)
-    model, training = folders.models / name, _read_provenance(folders.models / trained)
+    model, training = folders.models / name, provenance_of(folders.models / trained)
     scored = scored_facts(results, settings.profile.tasks["heldout"])
     found = corpus_facts(tokens) | trained_facts(train, training) | scored
     if unlike := differences(found, wanted_facts(read_plan(plan), tokens, model)):
@@ -243,13 +209,14 @@ def _read_run(
             tokens_seen=train.tokens_seen,
             words_seen=train.words_seen,
         ),
-        tasks=_read_tasks(results.tasks, evaluated),
+        tasks=read_tasks(results.tasks, evaluated),
         model_fingerprint=results.model.fingerprint,
         config_fingerprint=sha256_file(plan),
         origin=Origin.of(_its_record(model, results.model.fingerprint)),
+        scored=Origin.of(provenance_of(evaluated)),
         items_file=items,
         checkpoints={
-            checkpoint: _read_tasks(read_record(_Results, path).tasks, path)
+            checkpoint: read_tasks(read_record(Results, path).tasks, path)
             for checkpoint in ([] if variant.reloaded else train.word_checkpoints)
             if (path := curves / f"{checkpoint}.json").is_file()
         },
@@ -258,43 +225,5 @@ def _read_run(
 
 def _its_record(model: Path, fingerprint: str) -> dict[str, Any]:
     """The record beside a model, unless it says that it is of other weights."""
-    record = _read_provenance(model)
+    record = provenance_of(model)
     return record if record.get("fingerprint", fingerprint) == fingerprint else {}
-
-
-def _read_provenance(model: Path) -> dict[str, Any]:
-    path = provenance_path(model)
-    record: dict[str, Any] = read_made(path) if path.is_file() else {}
-    return record
-
-
-def _read_null(
-    path: Path, heldout: str, tokens: Tokens | None, wanted: Facts, *, own_tokenizer: bool
-) -> dict[str, Scores] | None:
-    if not path.is_file():
-        return None
-    values = read_made(path)
-    if isinstance(values, dict) and values.get("status") == "missing":
-        return {}
-    results, corpus = checked(_Results, values, str(path)), corpus_facts(tokens)
-    found = corpus | heldout_facts(results.tasks, heldout)
-    if own_tokenizer:
-        found["vocabulary"] = results.tokenizer.vocab_size
-    else:
-        found.pop("vocabulary", None)
-    if unlike := differences(found, corpus | wanted):
-        _log.warning("%s counts as not run: it is of another corpus (%s)", path, unlike)
-        return None
-    return _read_tasks(results.tasks, path)
-
-
-def _read_tasks(tasks: Mapping[str, dict[str, Any]], path: Path) -> dict[str, Scores]:
-    return {name: _scores(task, f"{path}: {name}") for name, task in tasks.items()}
-
-
-def _scores(task: dict[str, Any], origin: str) -> Scores:
-    if task.get("status") == "missing":
-        return checked(Missing, task, origin)
-    if "bits_per_byte" in task:
-        return checked(TextScores, task, origin)
-    return checked(GroupScores, task, origin)

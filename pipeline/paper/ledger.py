@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.errors import SllamaError
 from pipeline.io import read_text, read_yaml, sha256_file
-from pipeline.paper.run import Origin, Run, Scores, Sizes
+from pipeline.paper.run import Null, Origin, Run, Scores, Sizes
 from pipeline.report.records import ChoiceFigures, Count, Missing, NonNegative, TextScores
 
 CHOICE_FIGURES = ("accuracy", "accuracy_first_wins", "accuracy_ties_wrong", "tie_rate")
@@ -45,6 +45,9 @@ class Row(BaseModel):
     commit: str | None = None
     dirty: bool | None = None
     machine: str | None = None
+    scored_commit: str | None = None
+    scored_dirty: bool | None = None
+    scored_machine: str | None = None
     tokens_per_second: Count | NonNegative | None = None
     parameters: Count | None = None
     tokens_seen: Count = 0
@@ -57,6 +60,10 @@ class Row(BaseModel):
             for key, value in (self.model_extra or {}).items()
             if key.startswith(_PARAMETERS)
         }
+
+    def scored(self) -> Origin:
+        """Where the scores were made."""
+        return Origin(self.scored_commit, self.scored_dirty, self.scored_machine)
 
     def scores(self) -> dict[str, Scores]:
         """The scores by task, as far as all figures of the task are there."""
@@ -87,16 +94,17 @@ class Ledger:
             model_fingerprint=row.model_fingerprint,
             config_fingerprint=row.config_fingerprint,
             origin=Origin(row.commit, row.dirty, row.machine, row.tokens_per_second),
+            scored=row.scored(),
         )
 
     def has(self, variant: str, seed: int) -> bool:
         """Is the run on record, whatever its recipe?"""
         return any(key[:2] == (variant, seed) for key in self.rows)
 
-    def null(self, scorer: str, data: str | None) -> dict[str, Scores] | None:
-        """The scores of a scorer that knows nothing, if on record for the data fingerprinted."""
+    def null(self, scorer: str, data: str | None) -> Null | None:
+        """A scorer that knows nothing, if it is on record for the data fingerprinted."""
         row = self.rows.get((scorer, None, data or ""))
-        return None if row is None else row.scores()
+        return None if row is None else Null(row.scores(), row.scored())
 
     def corpus(self, fingerprints: Container[str | None]) -> tuple[str, bool] | None:
         """Name of the corpus of these recipes, and whether it is a stand-in, if on record."""

@@ -15,7 +15,7 @@ Scores = GroupScores | ChoiceFigures | TextScores | Missing
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a model was made; None: its record is not at hand, or does not say."""
+    """Where a model or its scores were made; None: the record is not at hand, or does not say."""
 
     commit: str | None = None
     dirty: bool | None = None
@@ -24,7 +24,7 @@ class Origin:
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Self:
-        """Of the record beside a model; a resumed run has no speed but that of its last start."""
+        """Of the record beside it; a resumed training has no speed but that of its last start."""
         resumed = bool(record.get("resumed_after_step"))
         return cls(
             commit=record.get("commit") or None,
@@ -47,10 +47,21 @@ class Sizes:
 
 
 @dataclass(frozen=True)
+class Null:
+    """A scorer that knows nothing: its scores by task, none if it lacks what it needs, and where
+    they were made.
+    """
+
+    tasks: Mapping[str, Scores]
+    scored: Origin
+
+
+@dataclass(frozen=True)
 class Run:
     """One trained (or reloaded) and evaluated model.
 
-    items_file: None where only the ledger has the run. checkpoints: scores by name.
+    origin, scored: of the weights, of their scores. items_file: None where only the ledger has the
+    run. checkpoints: scores by name.
     """
 
     variant: str
@@ -60,6 +71,7 @@ class Run:
     model_fingerprint: str
     config_fingerprint: str
     origin: Origin
+    scored: Origin
     items_file: Path | None = None
     checkpoints: Mapping[str, Mapping[str, Scores]] = field(default_factory=dict)
 
@@ -90,4 +102,5 @@ def _machine(described: Mapping[str, Any]) -> str | None:
         return None
     if gpu := described.get("gpu"):
         return str(gpu)
-    return f"{described.get('processor')}, {described.get('threads')} threads"
+    threads = described.get("threads")  # none where torch was not loaded
+    return f"{described.get('processor')}{f', {threads} threads' if threads else ''}"

@@ -2,13 +2,14 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
-from pipeline.paper.cells import COMPONENTS, NOT_AVAILABLE
+from pipeline.paper.cells import COMPONENTS, NONE, NOT_AVAILABLE
 from pipeline.paper.inputs import Inputs
 from pipeline.paper.ledger import CHOICE_FIGURES, CUT, MISSING, MISSING_AT, TEXT_FIGURE
-from pipeline.paper.run import Run, Scores
+from pipeline.paper.run import Origin, Run, Scores
 from pipeline.report.numbers import rounded
 from pipeline.report.records import ChoiceFigures, Missing, TextScores
 from pipeline.report.tables import Row, Table
@@ -20,51 +21,64 @@ _HEAD = (
     "variant", "seed", "commit", "dirty", "config_fingerprint", "model_fingerprint", "corpus",
     "stand_in", "machine", "parameters", *(f"parameters.{name}" for name in COMPONENTS),
     "tokens_seen", "words_seen", "tokens_per_second",
+    "scored_commit", "scored_dirty", "scored_machine",
 )  # fmt: skip
 
 
 def runs_table(inputs: Inputs) -> Table:
-    """A row a run: what identifies it, and the machine that trained it."""
+    """A row a run, and a scorer that knows nothing: what identifies it, and where it was made."""
     rows = [
         Row(
             (
                 run.variant,
                 str(run.seed),
-                commit(run),
+                commit(run.origin),
                 run.config_fingerprint[:_SHOWN],
                 run.model_fingerprint[:_SHOWN],
-                machine(run),
+                machine(run.origin),
+                *_scored(run.scored),
                 "ledger" if run.items_file is None else "here",
             )
         )
         for runs in inputs.runs.values()
         for run in runs
     ]
+    data = (inputs.data_fingerprint or NOT_AVAILABLE)[:_SHOWN]
+    rows += [
+        Row((f"{name} scorer", NONE, NONE, data, NONE, NONE, *_scored(null.scored), NONE))
+        for name, null in inputs.nulls.items()
+        if null.tasks
+    ]
     return Table(
         "Runs",
-        ("Variant", "Seed", "Commit", "Configuration", "Model", "Machine", "Files"),
-        tuple(rows),
-        frozenset(range(7)),
         (
-            "Configuration: SHA-256 of paper/plan/<variant>-<seed>.yaml; model: SHA-256 of its "
+            "Variant", "Seed", "Commit", "Configuration", "Model", "Machine", "Scored by commit",
+            "Scored on", "Files",
+        ),
+        tuple(rows),
+        frozenset(range(9)),
+        (
+            f"Rows of the tables: {'; '.join(_labels(inputs))}.",
+            "Configuration: SHA-256 of paper/plan/<variant>-<seed>.yaml, of a scorer that knows "
+            "nothing that of the data's recipe; model: SHA-256 of its "
             "configuration and weights; a + after the commit: tracked files differed from it, of "
-            "older runs perhaps only what their own pipeline writes. Commit and machine come "
-            "from the record that training leaves; a run restored from a cache has none. Files: "
+            "older runs perhaps only what their own pipeline writes. Commits and machines come "
+            "from the records that stages leave; what a cache restored has none. Files: "
             "ledger where they are not here, and the figures come from paper/ledger.csv.",
         ),
-    )
+    )  # fmt: skip
 
 
-def commit(run: Run) -> str:
-    """The commit that a run was trained at, + if the working tree differed."""
-    if run.origin.commit is None:
+def commit(origin: Origin) -> str:
+    """The commit of the code that made it, + if the working tree differed."""
+    if origin.commit is None:
         return NOT_AVAILABLE
-    return f"{run.origin.commit[:_SHOWN]}{'+' if run.origin.dirty else ''}"
+    return f"{origin.commit[:_SHOWN]}{'+' if origin.dirty else ''}"
 
 
-def machine(run: Run) -> str:
+def machine(origin: Origin) -> str:
     """Processor and threads, or the GPU."""
-    return run.origin.machine or NOT_AVAILABLE
+    return origin.machine or NOT_AVAILABLE
 
 
 def runs_csv(inputs: Inputs) -> str:
@@ -83,9 +97,10 @@ def runs_csv(inputs: Inputs) -> str:
     writer.writeheader()
     for run in runs:
         writer.writerow({**_head(inputs, run), **_cells(run.tasks, tasks), **_curve(inputs, run)})
-    for name, scores in inputs.nulls.items():
+    for name, null in inputs.nulls.items():
         known = {"variant": name, "config_fingerprint": inputs.data_fingerprint}
-        writer.writerow({**known, **_corpus(inputs), **_cells(scores, tasks)})
+        known |= {**_corpus(inputs), **_scored_head(null.scored)}
+        writer.writerow({**known, **_cells(null.tasks, tasks)})
     return target.getvalue()
 
 
@@ -101,8 +116,9 @@ def means_by_variant(inputs: Inputs) -> dict[str, Any]:
             "parameters": runs[0].sizes.parameters,
             "tokens_seen": runs[0].sizes.tokens_seen,
             "seeds": [run.seed for run in runs],
-            "commits": sorted({commit(run) for run in runs}),
-            "machines": sorted({machine(run) for run in runs}),
+            "commits": sorted({commit(run.origin) for run in runs}),
+            "machines": sorted({machine(run.origin) for run in runs}),
+            "scored_on": sorted({machine(run.scored) for run in runs}),
             "mean": {
                 key: float(rounded(sum(row[key] for row in figures) / len(figures), _DIGITS))
                 for key in figures[0]
@@ -131,7 +147,28 @@ def _head(inputs: Inputs, run: Run) -> dict[str, Any]:
         "tokens_seen": run.sizes.tokens_seen,
         "words_seen": run.sizes.words_seen,
         "tokens_per_second": run.origin.tokens_per_second,
+        **_scored_head(run.scored),
     }
+
+
+def _scored_head(scored: Origin) -> dict[str, Any]:
+    return {
+        "scored_commit": scored.commit,
+        "scored_dirty": scored.dirty,
+        "scored_machine": scored.machine,
+    }
+
+
+def _scored(scored: Origin) -> tuple[str, str]:
+    return commit(scored), machine(scored)
+
+
+def _labels(inputs: Inputs) -> Iterator[str]:
+    """What the tables call each variant that was run."""
+    for variant in inputs.settings.variants:
+        if inputs.runs.get(variant.name):
+            labels = dict.fromkeys(chain.from_iterable(variant.tables.values()))
+            yield f"{variant.name} is {', '.join(labels)}"
 
 
 def _corpus(inputs: Inputs) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def _table(params: Params, prepared: Prepared, seconds: float) -> dict[str, str]
         "processes": str(prepared.ranks.size),
         "peak memory": f"{_peak_memory_bytes(numerics.device) / 1e6:,.0f} MB",
         "step": f"{seconds:.3g} s, {tokens_per_step / seconds:,.0f} tokens/s",
-        "training time": f"about {_duration(seconds * config.steps)}, without validation",
+        "training time": f"about {_duration(seconds * config.steps)}, compile and validation aside",
     }
 
 

@@ -164,7 +164,7 @@ def _take_up(params: Params, prepared: Prepared, store: CheckpointStore) -> None
             _require_word_checkpoints(store, milestones(0, state.words))
     elif ranks.first:
         for line in store.others():
-            _log.info("%s", line)
+            _log.warning("%s", line)
     if ranks.size > 1:
         shared = ranks.broadcast(state.snapshot() if ranks.first else None)
         if not ranks.first:

@@ -162,6 +162,7 @@ def test_pods_have_image_gpu_volume_and_time_to_save(name: str, pod: dict[str, A
 @pytest.mark.parametrize(("name", "pod"), pods())
 def test_pods_run_a_stage_that_exists(name: str, pod: dict[str, Any]) -> None:
     command = pod["containers"][0]["command"]
+    assert command[:2] == ["tini", "--"]  # a command takes the place of the image's entrypoint
     module = command[command.index("-m") + 1]
     assert (ROOT / f"{module.replace('.', '/')}.py").is_file()
 
@@ -171,7 +172,7 @@ def test_the_nodes_of_a_jobset_find_each_other() -> None:
     (job,) = jobset["spec"]["replicatedJobs"]
     spec = job["template"]["spec"]
     (container,) = spec["template"]["spec"]["containers"]
-    options = dict(word[2:].split("=") for word in container["command"] if word.startswith("--"))
+    options = dict(word[2:].split("=") for word in container["command"] if "=" in word)
     name = jobset["metadata"]["name"]
     assert spec["completionMode"] == "Indexed"
     assert int(options["nnodes"]) == spec["parallelism"] == spec["completions"]

@@ -222,6 +222,7 @@ def test_a_word_in_its_contexts_is_what_is_scored_in_2026(model: Path, tmp_path:
     write_children(tmp_path)
     result, lines = run(model, tmp_path, metadata=IN_CONTEXT)
     assert (result["words"], result["n"]) == (1, result["acquired"])
+    assert result["truncated"] == 0
     row = next(json.loads(line) for line in lines if '"chck_10M/cats"' in line)
     folder = model / "checkpoints" / "chck_10M"
     tokenizer = AutoTokenizer.from_pretrained(folder)

@@ -1,15 +1,17 @@
+import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from sentencepiece import SentencePieceTrainer
 from tokenizers import Tokenizer, models
 from tokenizers.processors import BertProcessing, TemplateProcessing
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from pipeline.encode.vocabulary import Vocabulary
 from pipeline.errors import SllamaError
-from pipeline.evaluate.encoding import FastTokenizer, OptionEncoder
+from pipeline.evaluate.encoding import FastTokenizer, OptionEncoder, SentencePieceTokenizer
 from pipeline.evaluate.null import UnigramScorer
 
 OPTIONS = [
@@ -26,6 +28,21 @@ TEMPLATES = {
     "bos_eos_eos": TemplateProcessing(single="<s> $A </s> </s>", special_tokens=[BEGIN, END]),
     "cls_sep": BertProcessing(END, BEGIN),
 }
+
+
+def sentencepiece_model(folder: Path, **special: int) -> Path:
+    model = io.BytesIO()
+    SentencePieceTrainer.train(
+        sentence_iterator=iter(["the dog sees the cat", "a cat runs"] * 20),
+        model_writer=model,
+        model_type="bpe",
+        vocab_size=40,
+        minloglevel=2,
+        **special,
+    )
+    path = folder / "tokenizer.model"
+    path.write_bytes(model.getvalue())
+    return path
 
 
 def tokenizer_with(folder: Path, template: str) -> Any:
@@ -45,6 +62,24 @@ def test_what_is_scored_is_what_the_challenge_scores(template: str, tokenizer_fo
         ids = [token for token, (_, end) in pieces if end > len(context.rstrip())]
         assert row.scored == ids
         assert row.tokens == whole["input_ids"][: len(row.tokens)]
+
+
+@pytest.mark.parametrize(("special", "prefix"), [({"bos_id": 1}, 1), ({"bos_id": -1}, 2)])
+def test_a_sentencepiece_model_without_bos_begins_with_eos(
+    special: dict[str, int], prefix: int, tmp_path: Path
+) -> None:
+    path = sentencepiece_model(tmp_path, eos_id=2, **special)
+    tokenizer = SentencePieceTokenizer(path)
+    assert tokenizer.prefix_token == prefix
+    (row,) = OptionEncoder(tokenizer).encode([("", "the dog sees")])
+    assert row.tokens == [prefix, *row.scored]
+    assert "".join(tokenizer._processor.id_to_piece(row.scored)) == "▁the▁dog▁sees"
+
+
+def test_a_sentencepiece_model_without_bos_and_eos_is_refused(tmp_path: Path) -> None:
+    path = sentencepiece_model(tmp_path, bos_id=-1, eos_id=-1)
+    with pytest.raises(SllamaError, match=r"tokenizer\.model: .* neither BOS nor EOS"):
+        SentencePieceTokenizer(path)
 
 
 @pytest.mark.parametrize("template", TEMPLATES)

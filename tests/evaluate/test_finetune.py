@@ -75,6 +75,7 @@ def test_a_learnable_task_is_learnt(model_folder: Path, data: Path) -> None:
     assert result["official"]["score"] >= 0.95
     assert result["null"]["constant"]["score"] == 0.5
     assert (result["n"], result["train"], result["context"]) == (40, 96, 64)
+    assert result["dtype"] == "float32"
     assert result["truncated"] == 0
     low, high = result["ci95"]
     assert low <= result["score"] <= high

@@ -105,6 +105,21 @@ def test_solutions_are_compared_by_log_probability_per_token(
     assert null["accuracy"] == pytest.approx(1 / 3)
 
 
+def test_a_solution_that_was_cut_is_divided_by_the_tokens_that_are_left(
+    tmp_path: Path, constant_folder: Path
+) -> None:
+    """To whom all tokens are equally likely no solution is better per token."""
+    row = {"prompt": "The dog", "label": 0, "example_id": "eng_0"}
+    row |= {f"solution{place}": "sees " * words + "Tim." for place, words in enumerate((1, 80))}
+    folder = tmp_path / "global_piqa_parallel"
+    folder.mkdir()
+    (folder / "eng_latn.jsonl").write_text(json.dumps(row) + "\n")
+    results = run(tmp_path, ["global_piqa_parallel"], model=constant_folder, data=tmp_path)
+    task = results["tasks"]["global_piqa_parallel"]
+    assert task["truncated"] == 1
+    assert task["tie_rate"] == 1
+
+
 def test_a_model_whose_output_is_constant_scores_as_uniform_does(
     tmp_path: Path, constant_folder: Path, benchmarks: Path
 ) -> None:

@@ -13,7 +13,9 @@ from pipeline.evaluate.finetune.recipe import recipe_of
 from pipeline.evaluate.run import EvaluationRequest, run_evaluation
 from pipeline.evaluate.samples import write_samples
 from pipeline.evaluate.task_items import read_items
+from pipeline.io import read_yaml
 from tests.evaluate.toys import PAIRS, make_config, write_pairs
+from tests.imports import ROOT
 
 KNOWN = "known: minimal_pairs, ewok, entity_tracking, global_piqa, comps, wug, reading"
 
@@ -51,6 +53,35 @@ def test_what_a_reader_lacks_is_named(
     with pytest.raises(SllamaError) as caught:
         read_items("mine", tmp_path, metadata)
     assert str(caught.value) == f"task file of mine: {complaint}"
+
+
+@pytest.mark.parametrize(("groups", "warns"), [(None, False), (1, False), (2, True)])
+def test_groups_that_are_not_there_are_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, groups: int | None, warns: bool
+) -> None:
+    """Without a word the mean over what is left would pass for the benchmark's."""
+    write_pairs(tmp_path / "pairs", "agreement", PAIRS)
+    metadata = {"reader": "minimal_pairs", "folder": "pairs", "groups": groups}
+    read_items("mine", tmp_path, metadata)
+    expected = "mine: 1 groups of items, where the benchmark has 2; the mean is over what is there"
+    assert (expected in caplog.text) == warns
+
+
+@pytest.mark.parametrize(
+    ("task", "official", "groups"),
+    [
+        ("blimp_filtered", "blimp", 67),
+        ("blimp", "blimp", 67),
+        ("supplement_fast", "blimp_supplement", 5),
+        ("ewok_fast", "ewok", 11),
+    ],
+)
+def test_the_groups_of_the_benchmarks_are_those_that_a_submission_has(
+    task: str, official: str, groups: int
+) -> None:
+    sizes = read_yaml(ROOT / "pipeline" / "evaluate" / "submission_sizes.yaml")["2025"]
+    assert describe(task).metadata["groups"] == groups
+    assert len(sizes[official]) == groups
 
 
 CHOICE = "class: a.B\nmetadata: {source: s, folder: f"

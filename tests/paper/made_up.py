@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pipeline.io import sha256_file
 from pipeline.paper.build import compose_document, compose_tables, write_tables
 from pipeline.paper.figures import draw_figures
 from pipeline.paper.inputs import Folders, Inputs, read_inputs
 from pipeline.paper.settings import Settings, parse_settings
+from pipeline.provenance import provenance_path
 from pipeline.report.tables import Table
 
 PARADIGMS = ("passive_1", "wh_island")
@@ -110,7 +112,9 @@ def write_runs(root: Path, stand_in: bool = True) -> Folders:
     for seed in (1, 2):
         for variant in RIGHT:
             name = f"{variant}-{seed}"
-            _write(folders.results / "evaluate" / f"{name}.json", _evaluation(variant, seed))
+            scores = folders.results / "evaluate" / f"{name}.json"
+            _write(scores, _evaluation(variant, seed))
+            _write(provenance_path(scores), _scoring(scores))
             _write_text(folders.results / "items" / f"{name}.jsonl", _items(variant, seed))
             _write(folders.models / f"{name}.provenance.json", _provenance(variant, seed))
             if variant != "damaged":
@@ -119,7 +123,9 @@ def write_runs(root: Path, stand_in: bool = True) -> Folders:
                 _write(folders.plan / f"{name}.yaml", {**_recipe(variant, seed), "data": data})
         curve = folders.results / "curves" / f"ours-{seed}" / "chck_1M.json"
         _write(curve, _evaluation("damaged", seed, bits=3.0))
-    _write(folders.results / "null" / "uniform.json", _null())
+    uniform = folders.results / "null" / "uniform.json"
+    _write(uniform, _null())
+    _write(provenance_path(uniform), _scoring(uniform))
     reason = {"status": "missing", "reason": "no tokenizer in a mirror"}
     _write(folders.results / "null" / "uniform_llama.json", reason)
     return folders
@@ -260,6 +266,15 @@ def _provenance(variant: str, seed: int) -> dict[str, Any]:
         "dirty": seed == 2,
         "tokens_per_second": 1000 * seed,
         "machine": {"processor": "a processor", "threads": 2},
+    }
+
+
+def _scoring(scores: Path) -> dict[str, Any]:
+    return {
+        "commit": "fedcba9876543210",
+        "dirty": False,
+        "machine": {"processor": "another", "threads": None if "null" in scores.parts else 1},
+        "sha256": sha256_file(scores),
     }
 
 

@@ -77,5 +77,11 @@ def test_the_speed_is_said_to_compare_nothing(tmp_path: Path) -> None:
 def test_the_faults_are_those_of_the_row_that_has_them(tmp_path: Path) -> None:
     values = settings_values()
     assert "labels shifted twice" not in notes(tables(tmp_path, values)["headline"])
-    values["variants"][2] |= {"name": "released", "tables": {"headline": "SLlama with faults"}}
-    assert "SLlama with faults: labels shifted twice" in notes(tables(tmp_path, values)["headline"])
+    values["variants"][2] |= {
+        "tables": {"headline": "SLlama with faults"},
+        "set": {"train": {"label_shift": 2, "order": "shuffled", "keep": "best_on_test"}},
+        "decay_multiple": 5 / 3,
+    }
+    text = notes(tables(tmp_path, values)["headline"])
+    assert "SLlama with faults: labels shifted twice, weights chosen on the test split, " in text
+    assert "a decay of 5/3 of the steps; its tokenizer" in text

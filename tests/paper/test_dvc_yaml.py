@@ -1,5 +1,7 @@
 """paper/dvc.yaml names the code that its stages use, and only what the selection has."""
 
+import hashlib
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -69,6 +71,23 @@ def test_outputs_lie_in_folders_that_git_ignores() -> None:
         for out in stage["outs"]:
             if isinstance(out, str):
                 assert f"/{out.split('/')[1]}/" in ignored
+
+
+def test_the_cost_of_a_training_is_told_before_it_starts() -> None:
+    first, last = STAGES["train"]["cmd"]
+    assert first.startswith(f"{LAUNCH}paper_cost --params paper/plan/${{item.variant}}")
+    assert last.startswith(f"{LAUNCH}train ")
+
+
+def test_the_committed_figures_are_those_of_the_lock() -> None:
+    """Four files are committed together: one that was left behind would tell of other runs."""
+    lock = yaml.safe_load((ROOT / "paper" / "dvc.lock").read_text())["stages"]["paper_report"]
+    recorded = {out["path"]: out["md5"] for out in lock["outs"]}
+    for name in ("paper/metrics.json", "paper/runs.csv"):
+        content = (ROOT / name).read_bytes()
+        assert hashlib.md5(content, usedforsecurity=False).hexdigest() == recorded[name], name
+    selected = yaml.safe_load((ROOT / "paper" / "params.yaml").read_text())["selected"]
+    assert json.loads((ROOT / "paper/metrics.json").read_text())["profile"] == selected["profile"]
 
 
 def test_training_depends_on_its_own_recipe_alone() -> None:

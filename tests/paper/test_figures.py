@@ -45,6 +45,17 @@ def test_a_run_of_another_recipe_stays_in_the_other_figures(tmp_path: Path) -> N
     assert "Llama" in words(figures["headline"].svg)
 
 
+def test_a_stand_in_is_named_in_every_figure(tmp_path: Path) -> None:
+    drawn = draw_figures(inputs(tmp_path))
+    assert drawn.keys() == {"headline", "parts", "choices", "audit", "sizes", "curves"}
+    for figure in drawn.values():
+        assert figure.title.endswith("(STAND-IN CORPUS)")
+        # Not in the title alone, which only a screen reader has.
+        assert "(STAND-IN CORPUS)" in "".join(words(figure.svg))
+    for figure in draw_figures(inputs(tmp_path / "official", stand_in=False)).values():
+        assert "STAND-IN" not in "".join([figure.title, *words(figure.svg)])
+
+
 def test_accuracies_stand_beside_the_scorers_that_know_nothing(tmp_path: Path) -> None:
     figures = draw_figures(inputs(tmp_path))
     assert "uniform" in words(figures["headline"].svg)

@@ -1,5 +1,6 @@
 import copy
 import json
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,27 @@ def test_smoke_runs_a_row_of_each_kind() -> None:
     assert {variant.name for variant in shipped.variants if "audit" in variant.tables} <= {
         row.name for row in rows
     }
+
+
+def test_the_shipped_rows_cover_what_the_released_code_lets_choose() -> None:
+    """A row that went from the file would go from the tables too, and nothing would be missed."""
+    variants = load_settings(SHIPPED).variants
+    base = load_params(ROOT / "params.yaml").model.model_dump()
+    models = [
+        base | variant.set.get("model", {}) for variant in variants if "choices" in variant.tables
+    ]
+    for key, wanted in {
+        "embedding": {"repeat", "linear", "attn_causal", "none"},
+        "attention": {"mha", "skqa", "pwa", "rra"},
+        "num_groups": {1, 2, 3, 6},
+        "layer_sharing": {"share", "reuse"},
+    }.items():
+        assert {model[key] for model in models} >= wanted, key
+    sizes = {(model["hidden_size"], model["tie_embeddings"]) for model in models}
+    assert sizes >= set(product((32, 64, 128, 256), (True, False)))
+    parts = {v.name for v in variants if "parts" in v.tables}
+    each = ("rrhp", "pwa", "spmlp", "sharing")
+    assert parts >= {f"{sign}_{part}" for sign in ("no", "llama") for part in each}
 
 
 def test_full_runs_every_row() -> None:

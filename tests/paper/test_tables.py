@@ -3,10 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.paper.build import compose_tables
+from pipeline.paper.build import compose_document, compose_tables
+from pipeline.paper.figures import draw_figures
 from pipeline.paper.headline import more_published
 from pipeline.paper.inputs import read_inputs
 from pipeline.report.catalogues import published
+from pipeline.report.document import Figure
 from pipeline.report.tables import Table
 from tests.paper.made_up import (
     PARADIGMS,
@@ -58,7 +60,7 @@ def test_differences_are_from_the_row_that_the_variant_names(
 ) -> None:
     folders = write_runs(tmp_path)
     for name, more in {"peer": 0.25, "damaged": 0.75}.items():
-        for path in (folders.results / "evaluate").glob(f"{name}-*.json"):
+        for path in (folders.results / "evaluate").glob(f"{name}-?.json"):
             scores = json.loads(path.read_text())
             scores["tasks"]["heldout"]["bits_per_byte"] += more
             path.write_text(json.dumps(scores))
@@ -86,7 +88,9 @@ def test_a_null_scorer_shows_what_the_tie_rule_alone_gives(tmp_path: Path) -> No
     assert (null["blimp_filtered %"], null["First-wins %"]) == ("50.00", "91.94")
     missing = row(made["headline"], "uniform scorer, tokenizer llama of the mirror")
     assert missing["blimp_filtered %"] == "data missing"
-    assert row(made["audit"], "tie rule alone: uniform scorer")["Difference"] == "+41.94"
+    alone = row(made["audit"], "tie rule alone: uniform scorer")
+    assert (alone["blimp_filtered %"], alone["Difference"]) == ("50.00", "+41.94")
+    assert (alone["First-wins %"], alone["Tie rate %"], alone["Seeds"]) == ("91.94", "83.88", "–")
 
 
 def test_texts_that_were_cut_are_counted(tmp_path: Path) -> None:
@@ -120,7 +124,9 @@ def test_a_removed_variant_vanishes_though_its_files_stay(tmp_path: Path) -> Non
     made = compose_tables(read_inputs(settings(values), folders))
     for table in made.values():
         assert not [line for line in table.rows if {"Llama", "peer"} & set(line.cells)]
-    assert len(made["provenance"].rows) == 4
+    assert [line.cells[0] for line in made["provenance"].rows] == [
+        "ours", "ours", "damaged", "damaged", "uniform scorer",
+    ]  # fmt: skip
 
 
 def test_a_seed_that_is_not_selected_is_not_read(tmp_path: Path) -> None:
@@ -178,6 +184,17 @@ def test_the_curve_has_a_column_a_checkpoint_and_the_end(tmp_path: Path) -> None
     bits = row(table, "bits per byte")
     assert (bits["chck_1M"], bits["end"]) == ("3.0150 ± 0.0071", "2.0150 ± 0.0071")
     assert row(table, "argument_structure")["end"] == "90.00 ± 0.00"
+
+
+def test_two_curves_share_one_figure(tmp_path: Path) -> None:
+    values = settings_values()
+    values["variants"][1]["tables"]["curves"] = "Llama"
+    made = inputs(tmp_path, values)
+    tables, figures = compose_tables(made), draw_figures(made)
+    assert {"curves_1", "curves_2"} <= tables.keys()
+    sections = compose_document(made, tables, figures).sections
+    drawn = [block.name for part in sections for block in part.blocks if isinstance(block, Figure)]
+    assert sorted(drawn) == sorted(figures)
 
 
 def test_every_file_is_written_and_traceable(tmp_path: Path) -> None:

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 from safetensors import safe_open
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from pipeline.config import Params
 from pipeline.errors import SllamaError
+from pipeline.model import SLlamaForCausalLM
 from pipeline.train import fingerprint, loop
 from pipeline.train.step import take_step
 from tests.train.conftest import Workplace
@@ -238,6 +239,17 @@ def test_a_run_without_an_undamaged_checkpoint_keeps_those_of_its_new_start(
     assert workplace.outputs("resumed") == workplace.outputs("whole")
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_step_of_a_signal_is_finished_and_saved(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    with monkeypatch.context() as patch:
+        stop_after(5, patch, number)
+        with pytest.raises(KeyboardInterrupt):
+            workplace.train(params(), "resumed")
+    assert workplace.train(params(), "resumed")["resumed_after_step"] == 5
+
+
 def test_word_checkpoints_are_complete_models(
     workplace: Workplace,
     interrupted: Callable[[Params, int], None],
@@ -258,6 +270,12 @@ def test_word_checkpoints_are_complete_models(
         with safe_open(folder / "checkpoints" / name / "model.safetensors", "pt") as stored:
             weights.append(stored.get_tensor("model.embed_tokens.weight"))
     assert all((a != b).any() for a, b in zip(weights[1:], weights, strict=False))
+    files = {path.name for path in folder.iterdir()} - {"checkpoints"}
+    for name in expected:
+        checkpoint = folder / "checkpoints" / name
+        assert {path.name for path in checkpoint.iterdir()} == files
+        SLlamaForCausalLM.from_pretrained(checkpoint)
+        AutoTokenizer.from_pretrained(checkpoint)
 
 
 def test_word_checkpoints_that_did_not_come_along_are_asked_for(

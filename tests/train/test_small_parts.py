@@ -229,6 +229,10 @@ def test_a_dry_run_counts_and_writes_nothing(
     assert table["parameters"] == "2,164"
     assert table["tokens seen"] == "128,000"
     assert table["steps"] == "1,000 of 128 tokens"
+    seconds, rate = (float(table["step"].replace(",", "").split()[place]) for place in (0, 2))
+    assert seconds * rate == pytest.approx(128, rel=0.02)
+    told = table["training time"].removeprefix("about ").partition(" s,")[0]
+    assert float(told) == pytest.approx(1000 * seconds, abs=1)
     assert "peak memory" in capsys.readouterr().out
     assert not checkpoints.exists()
     assert {path.name for path in workplace.folder.iterdir()} == {"tokens", "tokenizer"}

@@ -52,6 +52,7 @@ def run_finetuning(
         "status": "ok",
         "reason": None,
         "metric": recipe.metric,
+        "dtype": "float32",
         "n": len(run.labels),
         "train": len(run.train.examples),
         "context": run.length,
