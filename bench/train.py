@@ -22,7 +22,7 @@ import torch
 from bench.released_step import ReleasedStep
 from bench.steps import Step, own_step, plain_step
 from bench.whole_run import VOCABULARY, made_up_split, released_recipe, time_whole_run
-from pipeline.config import Params, parse_params
+from pipeline.config import Params
 from pipeline.data.sampler import WindowSampler
 from pipeline.train.build import build_model
 from pipeline.train.device import Numerics, choose_numerics, deterministic_kernels
@@ -51,7 +51,9 @@ def main() -> None:
         if numerics.device.type == "cuda":
             _report_agreement(_released_shape(AGREEMENT_BATCH), numerics)
     if numerics.device.type == "cuda":
-        _report_whole_run(released_recipe(), seconds / options.batch_size)
+        # A GPU has room for a step's two micro-batches at once.
+        whole = released_recipe(micro_batch_size=released_recipe().train.batch_size)
+        _report_whole_run(whole, seconds / options.batch_size)
 
 
 def _report(params: Params, numerics: Numerics, options: argparse.Namespace) -> float:
@@ -102,7 +104,8 @@ def _report_whole_run(params: Params, released_seconds_per_sequence: float) -> N
     released = released_seconds_per_sequence * config.batch_size * config.steps
     print(
         f"whole released recipe, {config.steps:,} steps of {config.batch_size} x "
-        f"{config.sequence_length} tokens, {torch.cuda.get_device_name()}"
+        f"{config.sequence_length} tokens, in micro-batches of {config.micro_batch_size}, "
+        f"{torch.cuda.get_device_name()}"
     )
     print(f"released loop: {released:.1f} s (steps as timed above, without its own evaluations)")
     for cache, measured in time_whole_run(params):
@@ -133,13 +136,7 @@ def _ratio(slow: list[float], fast: list[float]) -> float:
 
 
 def _released_shape(batch_size: int) -> Params:
-    values = released_recipe().model_dump()
-    values["train"] |= {
-        "batch_size": batch_size,
-        "micro_batch_size": batch_size,
-        "order": "shuffled",
-    }
-    return parse_params(values, "bench")
+    return released_recipe(batch_size=batch_size, micro_batch_size=batch_size, order="shuffled")
 
 
 def _step_of(name: str, params: Params, numerics: Numerics) -> Step:

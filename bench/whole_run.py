@@ -46,10 +46,11 @@ class Times:
     precision: str
 
 
-def released_recipe() -> Params:
-    """Return recipes/released.yaml on params.yaml."""
+def released_recipe(**train: Any) -> Params:
+    """Return recipes/released.yaml on params.yaml; keyword arguments change its section train."""
     values = read_yaml(ROOT / "params.yaml")
     apply_overrides(values, load_recipe("released", ROOT / "recipes"))
+    values["train"] |= train
     return parse_params(values, "released")
 
 

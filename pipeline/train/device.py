@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,6 +40,12 @@ class Numerics:
     def head_dtype(self) -> torch.dtype:
         """Type of the head's matrix products."""
         return torch.bfloat16 if self.precision == "bfloat16" else torch.float32
+
+    @property
+    def has_kernels(self) -> bool:
+        """Whether this repository's Triton kernels can be used: on a GPU, in bfloat16."""
+        on_gpu = self.device.type == "cuda" and self.precision == "bfloat16"
+        return on_gpu and find_spec("triton") is not None
 
     def autocast(self) -> AbstractContextManager[object]:
         """Context of the trunk's forward pass."""

@@ -51,6 +51,20 @@ def fused_gradients(
     return Gradients(lse, target_logits, grad_x, grad_w)
 
 
+def fused_scores(
+    x: torch.Tensor, w: torch.Tensor, labels: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return log-sum-exp and target logits (N,) alone, for x (N, D), w (V, D), labels (N,)."""
+    x, w, labels = x.contiguous(), w.contiguous(), labels.int()
+    (n, d), v = x.shape, len(w)
+    lse, target_logits = (torch.empty(n, device=x.device) for _ in range(2))
+    sizes = _sizes(max(16, triton.next_power_of_2(d)), block_n=64, block_v=64)
+    _rows[(triton.cdiv(n, sizes["block_n"]),)](
+        x, w, labels, None, lse, target_logits, None, None, 0.0, n, v, d, **sizes
+    )
+    return lse, target_logits
+
+
 def _sizes(width: int, block_n: int, block_v: int) -> dict[str, int]:
     """Return what a block covers and how it is run.
 
@@ -117,7 +131,8 @@ def _rows(  # type: ignore[no-untyped-def]
         scale = tl.exp2((largest - larger) * _LOG2_E)
         p = tl.exp2(logits * _LOG2_E - (larger * _LOG2_E)[:, None])
         total = total * scale + tl.sum(p, 1)
-        expected = tl.dot(p.to(w.dtype), w, expected * scale[:, None], input_precision="ieee")
+        if share_pointer is not None:
+            expected = tl.dot(p.to(w.dtype), w, expected * scale[:, None], input_precision="ieee")
         largest = larger
     lse = largest + tl.log2(total) * _LN_2
 
@@ -127,13 +142,14 @@ def _rows(  # type: ignore[no-untyped-def]
     inside = (row < n)[:, None] & (column < d)[None, :]
     label = tl.load(label_pointer + row, row < n, 0)
     target = tl.load(w_pointer + label[:, None] * d + column[None, :], inside, 0.0).to(tl.float32)
-    share = tl.load(share_pointer + row, row < n, 0.0)
-    softmax_share = share * (1 + 2 * z_loss * lse)
-    grad = (softmax_share / total)[:, None] * expected - share[:, None] * target
     tl.store(lse_pointer + row, lse, row < n)
     tl.store(target_pointer + row, tl.sum(x.to(tl.float32) * target, 1), row < n)
-    tl.store(scaled_pointer + place, (softmax_share[:, None] * x).to(x.dtype), inside)
-    tl.store(grad_pointer + place, grad, inside)
+    if share_pointer is not None:
+        share = tl.load(share_pointer + row, row < n, 0.0)
+        softmax_share = share * (1 + 2 * z_loss * lse)
+        grad = (softmax_share / total)[:, None] * expected - share[:, None] * target
+        tl.store(scaled_pointer + place, (softmax_share[:, None] * x).to(x.dtype), inside)
+        tl.store(grad_pointer + place, grad, inside)
 
 
 @triton.jit  # type: ignore[untyped-decorator]

@@ -14,7 +14,7 @@ tiled       rows of logits, a bounded number at a time, public operators only. 3
 
 Rule: `attention` on the CPU where its kernel is there and passes a trial against `tiled`; `fused`
 on a GPU for products in bfloat16 where Triton is there and the width at most 256; `tiled`
-elsewhere, and without gradients, where it needs only one product.
+elsewhere. Without gradients only the scores are made, in one product: `fused` or by tiles.
 """
 
 import functools
@@ -205,6 +205,10 @@ def _loss_only(
 ) -> torch.Tensor:
     rows = _Rows.of(labels)
     x, w = hidden.to(dtype), weight.to(dtype)
+    if preferred_method(x, dtype) == "fused":
+        from pipeline.train.head_kernels import fused_scores
+
+        return rows.mean_loss(*fused_scores(x, w, rows.labels), z_loss)
     loss = torch.zeros((), device=x.device)
     for tile, lse, target_logits in _tile_scores(x, w, rows.labels):
         part = _Rows(rows.share[tile], rows.labels[tile])

@@ -22,6 +22,10 @@ class Objective:
         self.numerics = numerics
         self._model: Any = model
         self._z_loss = z_loss
+        if numerics.has_kernels:
+            from pipeline.train.fused_layers import fuse_layers
+
+            fuse_layers(model)
         trunk: Any = model.get_submodule("model")
         self._trunk = torch.compile(trunk, dynamic=False) if compiled else trunk
         self._rotary: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}

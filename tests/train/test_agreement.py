@@ -20,12 +20,13 @@ CPU = torch.device("cpu")
 VOCABULARY = {"vocab_size": 509, "bos_token_id": BOS, "eos_token_id": EOS, "pad_token_id": 0}
 SPLIT = split(400, 0, VOCABULARY["vocab_size"])
 MODEL = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3}
-MODEL |= {"num_attention_heads": 4, "num_key_value_heads": 4, "max_position_embeddings": 32}
+MODEL |= {"max_position_embeddings": 32}
 STEPS = 50
 
 
-def recipe(seed: int = 1, **train: Any) -> Params:
-    return params(seed=seed, model=MODEL, **{"steps": STEPS, "sequence_length": 32} | train)
+def recipe(seed: int = 1, heads: int = 4, **train: Any) -> Params:
+    model = MODEL | {"num_attention_heads": heads, "num_key_value_heads": heads}
+    return params(seed=seed, model=model, **{"steps": STEPS, "sequence_length": 32} | train)
 
 
 def fast(params: Params, precision: Precision, compiled: bool = False) -> list[float]:

@@ -39,6 +39,16 @@ def test_bfloat16_products_keep_two_digits(shape: tuple[int, int, int], z_loss: 
 
 
 @on_gpu
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_loss_alone_is_the_loss_with_gradients(shape: tuple[int, int, int]) -> None:
+    hidden, weight, targets = (tensor.cuda() for tensor in problem(*shape))
+    targets[: shape[0] // 3] = IGNORE_INDEX
+    alone = linear_cross_entropy(hidden, weight, targets, dtype=torch.bfloat16)
+    hidden.requires_grad_()
+    assert torch.equal(alone, linear_cross_entropy(hidden, weight, targets, dtype=torch.bfloat16))
+
+
+@on_gpu
 def test_the_same_inputs_give_the_same_bits() -> None:
     hidden, weight, targets = (tensor.cuda() for tensor in problem(5000, 8000, 64))
     gradients = []
@@ -61,7 +71,7 @@ def test_the_rule_takes_the_kernels_for_bfloat16_alone() -> None:
 # The interpreter knows no bfloat16.
 IN_THE_INTERPRETER = """
 import torch
-from pipeline.train.head_kernels import fused_gradients
+from pipeline.train.head_kernels import fused_gradients, fused_scores
 from tests.train.test_linear_cross_entropy import error, problem, reference
 
 for rows, vocab_size, width in [(70, 90, 33), (300, 500, 64), (5, 33, 16), (128, 256, 100)]:
@@ -73,6 +83,8 @@ for rows, vocab_size, width in [(70, 90, 33), (300, 500, 64), (5, 33, 16), (128,
         lse, target_logits = found.lse.double(), found.target_logits.double()
         mean = (lse - target_logits + 0.01 * lse.square()).mean()
         assert abs(float(mean) - loss) < tolerance * loss
+        alone = fused_scores(hidden.to(dtype), weight.to(dtype), targets)
+        assert torch.equal(alone[0], found.lse) and torch.equal(alone[1], found.target_logits)
         assert error(found.hidden, grad_hidden) < tolerance
         assert error(found.weight, grad_weight) < tolerance
 print("agrees")
