@@ -4,10 +4,10 @@ Steps of both are taken in turn in one process, at the released shape, on the CP
 is the peak of a process that takes a few steps of one of them. `compiled` is what a run as long as
 the released recipe takes, and the last line is its ratio alone.
 
-On a GPU the same command then trains the whole released recipe, on made-up text and without a
-network: seconds of the loop and of the whole process, against as many released steps; and it
-compares the losses of the first steps with those of plain float32 training. The last line is the
-ratio of the loops. Minutes.
+On a GPU the same command first trains the whole released recipe, on made-up text and without a
+network: seconds of the loop and of the whole process, in the end against as many released steps;
+and it compares the losses of the first steps with those of plain float32 training. The last line is
+the ratio of the loops. Minutes.
 """
 
 import argparse
@@ -21,7 +21,13 @@ import torch
 
 from bench.released_step import ReleasedStep
 from bench.steps import Step, own_step, plain_step
-from bench.whole_run import VOCABULARY, made_up_split, released_recipe, time_whole_run
+from bench.whole_run import (
+    VOCABULARY,
+    Times,
+    made_up_split,
+    released_recipe,
+    time_whole_run,
+)
 from pipeline.config import Params
 from pipeline.data.sampler import WindowSampler
 from pipeline.train.build import build_model
@@ -43,17 +49,20 @@ def main() -> None:
     numerics = choose_numerics(released_recipe().train)
     options.batch_size = options.batch_size or BATCH_SIZE[numerics.device.type]
     params = _released_shape(options.batch_size)
+    on_gpu = numerics.device.type == "cuda"
+    # A GPU has room for a step's two micro-batches at once.
+    whole = released_recipe(micro_batch_size=released_recipe().train.batch_size)
+    whole_run = _report_whole_run(whole) if on_gpu and not options.memory else None
     with deterministic_kernels(params.train, numerics.device):
         if options.memory:
             _measure_memory(_step_of(options.memory, params, numerics))
             return
         seconds = _report(params, numerics, options)
-        if numerics.device.type == "cuda":
+        if on_gpu:
             _report_agreement(_released_shape(AGREEMENT_BATCH), numerics)
-    if numerics.device.type == "cuda":
-        # A GPU has room for a step's two micro-batches at once.
-        whole = released_recipe(micro_batch_size=released_recipe().train.batch_size)
-        _report_whole_run(whole, seconds / options.batch_size)
+    if whole_run is not None:
+        sequences = whole.train.batch_size * whole.train.steps
+        _report_ratio(whole_run, seconds * sequences / options.batch_size)
 
 
 def _report(params: Params, numerics: Numerics, options: argparse.Namespace) -> float:
@@ -98,16 +107,14 @@ def _report_agreement(params: Params, numerics: Numerics) -> None:
         )
 
 
-def _report_whole_run(params: Params, released_seconds_per_sequence: float) -> None:
-    """Print the times of the whole recipe, and the ratio of the loops."""
+def _report_whole_run(params: Params) -> Times:
+    """Print the times of the whole recipe; return those with everything compiled before."""
     config = params.train
-    released = released_seconds_per_sequence * config.batch_size * config.steps
     print(
         f"whole released recipe, {config.steps:,} steps of {config.batch_size} x "
         f"{config.sequence_length} tokens, in micro-batches of {config.micro_batch_size}, "
         f"{torch.cuda.get_device_name()}"
     )
-    print(f"released loop: {released:.1f} s (steps as timed above, without its own evaluations)")
     for cache, measured in time_whole_run(params):
         print(
             f"{cache} compiler cache, {measured.precision}, "
@@ -115,6 +122,12 @@ def _report_whole_run(params: Params, released_seconds_per_sequence: float) -> N
             f"losses and checkpoints included), end to end {measured.total:.1f} s",
             flush=True,
         )
+    return measured
+
+
+def _report_ratio(measured: Times, released: float) -> None:
+    """Print the ratio to the released loop, of so many seconds; the loops' own ends it all."""
+    print(f"released loop: {released:.1f} s (steps as timed above, without its own evaluations)")
     print(f"end to end against the released loop: {released / measured.total:.1f}x")
     print(f"{released / measured.loop:.1f}x")
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.train import linear_cross_entropy as module
@@ -54,11 +54,13 @@ def measured(
     return float(loss.detach()), grad_x / 3, grad_w / 3
 
 
-def error(found: torch.Tensor, expected: torch.Tensor) -> float:
-    return float((found.double() - expected).norm() / expected.norm())
+def error(found: torch.Tensor, expected: torch.Tensor, least: float = 0.0) -> float:
+    """Of the norm of what is expected, or of `least` if that is more."""
+    return float((found.double() - expected).norm() / max(float(expected.norm()), least))
 
 
 @settings(max_examples=25, deadline=None)
+@example(rows=45, vocab_size=2, width=1, z_loss=0.0, ignored=0.65625, method="attention")
 @given(
     rows=st.integers(1, 70),
     vocab_size=st.integers(2, 90),
@@ -76,7 +78,9 @@ def test_float32_agrees_with_float64(
     found = measured(hidden, weight, targets, z_loss, method)
     assert found[0] == pytest.approx(loss, rel=1e-5, abs=1e-5)
     assert error(found[1], grad_hidden) < 1e-5
-    assert error(found[2], grad_weight) < 1e-5
+    # A mean over the rows, whose terms may cancel: what is rounded are the terms.
+    kept = hidden[targets != IGNORE_INDEX]
+    assert error(found[2], grad_weight, least=float(kept.norm()) / len(kept) / 10) < 1e-5
 
 
 @pytest.mark.parametrize("method", METHODS)
