@@ -213,9 +213,7 @@ class TrainConfig(Section):
 class EvaluateConfig(Section):
     """What to measure, and how."""
 
-    tasks: list[str] = Field(
-        min_length=1, description="names of task files in pipeline/evaluate/tasks"
-    )
+    tasks: list[str] = Field(min_length=1, description="names of task files in pipeline/tasks")
     null_scorers: list[Literal["uniform", "unigram", "bigram"]] = Field(
         description="scorers that know nothing of syntax, run beside the model"
     )

@@ -10,7 +10,7 @@ from pipeline.stage import Made, run_stage
 
 
 def arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--task", required=True, help="a file of pipeline/evaluate/tasks")
+    parser.add_argument("--task", required=True, help="a file of pipeline/tasks")
     parser.add_argument("--out", type=Path, required=True, help="folder of the task's data")
 
 

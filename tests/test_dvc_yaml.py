@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from pipeline.config import Params, TrainConfig, load_params
+from pipeline.evaluate.catalog import TASKS
 from pipeline.train.fingerprint import WITHOUT_EFFECT
 from tests.imports import ROOT, reachable_files
 
@@ -77,6 +78,14 @@ def test_only_the_report_hears_of_the_whole_task_list() -> None:
         assert "evaluate" not in STAGES[name]["params"]
         assert "evaluate.tasks" not in STAGES[name]["params"]
     assert "evaluate" in STAGES["report"]["params"]
+
+
+@pytest.mark.parametrize("name", ["benchmarks", "evaluate"])
+def test_a_task_depends_on_its_own_file_and_on_no_other(name: str) -> None:
+    deps = STAGES[name]["deps"]
+    folder = TASKS.relative_to(ROOT)
+    assert f"{folder}/${{item.task}}.yaml" in deps
+    assert not [dep for dep in deps if folder.is_relative_to(dep)]
 
 
 def test_every_section_shapes_some_stage() -> None:

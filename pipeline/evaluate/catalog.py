@@ -1,4 +1,4 @@
-"""The task files in tasks/: what each task needs and how its items are read; imports no lm-eval."""
+"""The task files in pipeline/tasks: what each needs, how its items are read; imports no lm-eval."""
 
 import difflib
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.errors import SllamaError
 from pipeline.io import Loader, parse_yaml, read_text
 
-TASKS = Path(__file__).resolve().parent / "tasks"
+TASKS = Path(__file__).resolve().parent.parent / "tasks"
 GLUE = ("boolq", "mnli", "mrpc", "multirc", "qqp", "rte", "wsc")
 """What the challenge's GLUE score is the mean of; the tasks are called glue_*."""
 KINDS = ("choice", "finetune", "aoa", "samples")
@@ -100,4 +100,6 @@ def parse_task(name: str, text: str, origin: str) -> TaskDescription:
             f"{origin}: a class (!function pipeline.evaluate.task.ItemTask, say) or another kind "
             "than choice is expected"
         )
+    if kind == "choice" and described.get("task") != name:
+        raise SllamaError(f"{origin}: task: {name} is expected, as the file is called")
     return TaskDescription(name, metadata["source"], metadata)

@@ -173,8 +173,9 @@ class _Run:
             "protected": self.request.protected,
             "tokens": self.request.tokens,
         }
-        manager = TaskManager(include_path=TASKS, include_defaults=False, metadata=metadata)
-        loaded = manager.load([task])
+        path = TASKS / f"{task}.yaml"
+        # By its file: no other one in the folder has a say in what the task is.
+        loaded = TaskManager(include_defaults=False, metadata=metadata).load([str(path)])
         evaluate(self.scorer, loaded, bootstrap_iters=0, log_samples=False)
         work = loaded["tasks"][task]
         made = [instance.resps[0] for instance in work.instances]

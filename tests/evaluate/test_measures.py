@@ -18,8 +18,8 @@ from pipeline.evaluate.reading import gain
 
 
 def load(task: str, data: Path) -> Any:
-    manager = TaskManager(include_path=TASKS, include_defaults=False, metadata={"data": data})
-    loaded = manager.load([task])["tasks"][task]
+    manager = TaskManager(include_defaults=False, metadata={"data": data})
+    loaded = manager.load([str(TASKS / f"{task}.yaml")])["tasks"][task]
     loaded.build_all_requests()
     return loaded
 

@@ -84,13 +84,13 @@ def test_the_groups_of_the_benchmarks_are_those_that_a_submission_has(
     assert len(sizes[official]) == groups
 
 
-CHOICE = "class: a.B\nmetadata: {source: s, folder: f"
+CHOICE = "task: mine\nclass: a.B\nmetadata: {source: s, folder: f"
 
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        (CHOICE.removeprefix("class: a.B\n") + "}", "a class .* or another kind than choice"),
+        (CHOICE.replace("class: a.B\n", "") + "}", "a class .* or another kind than choice"),
         (CHOICE + ", kind: finetun}", "no kind 'finetun'; known: choice, finetune, aoa, samples"),
         (CHOICE + ", kind: [aoa]}", r"no kind \['aoa'\]; known: choice"),
     ],

@@ -102,7 +102,10 @@ def test_no_text_of_a_recipe_ends_in_a_traceback(text: str) -> None:
             load_params(path)
 
 
-TASK_TEXTS = [path.read_text() for path in sorted(TASKS.glob("*.yaml"))]
+TASK_TEXTS = [
+    path.read_text().replace(f"task: {path.stem}\n", "task: fuzzed\n")
+    for path in sorted(TASKS.glob("*.yaml"))
+]
 
 
 @st.composite
@@ -127,13 +130,15 @@ METADATA = st.fixed_dictionaries(
         "seeds": VALUES,
     },
 )
-TASK_VALUES = st.fixed_dictionaries({"metadata": METADATA}, optional={"class": st.just("a.B")})
+TASK_VALUES = st.fixed_dictionaries(
+    {"task": st.just("fuzzed"), "metadata": METADATA}, optional={"class": st.just("a.B")}
+)
 
 
 @INPUTS
 @given(text=DOCUMENTS | _edited_task() | TASK_VALUES.map(json.dumps))
-@example(text='{"class": "a.B", "metadata": {"source": null, "reader": "minimal_pair"}}')
-@example(text='{"class": "a.B", "metadata": {"source": null, "reader": "ewok", "folder": "x"}}')
+@example(text="task: fuzzed\nclass: a.B\nmetadata: {source: null, reader: minimal_pair}")
+@example(text="task: fuzzed\nclass: a.B\nmetadata: {source: null, reader: ewok, folder: x}")
 @example(text='{"metadata": {"source": null, "kind": "finetune", "files": ["x"]}}')
 def test_no_task_file_ends_in_a_traceback(text: str) -> None:
     try:

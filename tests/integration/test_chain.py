@@ -34,6 +34,15 @@ def test_nothing_runs_twice(checkout: Checkout) -> None:
     assert "up to date" in checkout.run("dvc", "status", "dvc.yaml")
 
 
+def test_a_new_task_file_leaves_the_other_tasks_as_they_are(checkout: Checkout) -> None:
+    path = checkout.folder / "pipeline/tasks/mine.yaml"
+    path.write_text((path.parent / "demo_pairs.yaml").read_text().replace("demo_pairs", "mine"))
+    try:
+        assert "up to date" in checkout.run("dvc", "status", "dvc.yaml")
+    finally:
+        path.unlink()
+
+
 def test_a_second_clone_gives_the_same_bytes(checkout: Checkout, tmp_path: Path) -> None:
     second = Checkout.made(tmp_path)
     second.use_recipe("smoke")

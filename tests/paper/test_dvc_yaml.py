@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from pipeline.evaluate.catalog import TASKS
 from pipeline.paper.settings import Selection
 from tests.imports import ROOT
 from tests.test_dvc_yaml import code_of
@@ -45,6 +46,12 @@ def test_every_code_dep_is_used(stage: str) -> None:
         assert dep.exists()
         in_use = any(path.is_relative_to(dep) for path in used)
         assert in_use or dep.suffix == ".yaml" or dep.name == "tasks", dep
+
+
+@pytest.mark.parametrize("stage", sorted(STAGES))
+def test_what_reads_task_files_depends_on_their_folder(stage: str) -> None:
+    reads = ROOT / "pipeline/evaluate/catalog.py" in code_of(program(stage))
+    assert (str(TASKS.relative_to(ROOT)) in STAGES[stage]["deps"]) == reads
 
 
 @pytest.mark.parametrize("stage", sorted(STAGES))
