@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+from unicodedata import combining
 
 from pipeline.errors import SllamaError
 from pipeline.evaluate.items import Option
@@ -42,6 +43,12 @@ class Tokenizer(Protocol):
     def encode_plain(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the token ids of each text, in which the name of a special token is text."""
 
+    def unread_bytes(self, texts: Sequence[str]) -> int:
+        """Return the UTF-8 bytes of characters that no token stands for, or only an unknown one.
+
+        They cost nothing, or all of them the same.
+        """
+
 
 class FastTokenizer:
     """A Hugging Face tokenizer of the fast kind (with a `tokenizers` backend)."""
@@ -72,6 +79,27 @@ class FastTokenizer:
             return self.encode(texts, special=False)
         finally:
             self._backend.encode_special_tokens = before
+
+    def unread_bytes(self, texts: Sequence[str]) -> int:
+        """Return the UTF-8 bytes of characters that no token stands for, or only an unknown one."""
+        backend = self._backend
+        before = backend.post_processor, backend.encode_special_tokens
+        # A post-processor may take off a token's place what the token stands for: spaces.
+        backend.post_processor, backend.encode_special_tokens = None, True
+        try:
+            encoded = backend.encode_batch(list(texts), add_special_tokens=False)
+        finally:
+            backend.post_processor, backend.encode_special_tokens = before
+        unknown = self.tokenizer.unk_token_id
+        return sum(_unread_bytes(*pair, unknown) for pair in zip(texts, encoded, strict=True))
+
+
+def _unread_bytes(text: str, encoded: Any, unknown: int | None) -> int:
+    # A mark may be in the token of the letter before it, whose place is the letter's alone.
+    read = bytearray(combining(character) > 0 for character in text)
+    for token, (first, last) in zip(encoded.ids, encoded.offsets, strict=True):
+        read[first:last] = bytes([token != unknown]) * (last - first)
+    return len("".join(c for c, seen in zip(text, read, strict=True) if not seen).encode())
 
 
 def _tokens_behind(encoded: Sequence[Any]) -> int:
@@ -107,6 +135,13 @@ class SentencePieceTokenizer:
     def encode_plain(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the token ids of each text; SentencePiece knows no names of special tokens."""
         return self.encode(texts, special=False)
+
+    def unread_bytes(self, texts: Sequence[str]) -> int:
+        """Return the UTF-8 bytes of characters that only an unknown token stands for."""
+        unknown = self._processor.unk_id()
+        encoded = self._processor.encode(list(texts), return_type="proto")
+        pieces = (piece for row in encoded for piece in row.pieces if piece.id == unknown)
+        return sum(len(piece.surface.encode()) for piece in pieces)
 
 
 def load_tokenizer(path: Path) -> Tokenizer:

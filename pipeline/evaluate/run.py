@@ -105,6 +105,16 @@ def _warn_of_rounding(task: str, scores: Scores) -> None:
         )
 
 
+def _warn_of_unread(task: str, summary: dict[str, Any]) -> None:
+    _log.warning(
+        "%s: %d of %d bytes are of characters that the tokenizer drops or does not know; they cost "
+        "little or nothing, so bits per byte look better than they are",
+        task,
+        summary["unread_bytes"],
+        summary["bytes"],
+    )
+
+
 class _Run:
     """The scorers of one evaluation, loaded once."""
 
@@ -185,6 +195,8 @@ class _Run:
             work.require_finite(values)
         self.item_lines.extend(work.lines(values))
         summary = self._summary(work, values)
+        if "unread_bytes" in summary:
+            _warn_of_unread(task, summary)
         rounded = self.request.config.dtype != "float32" and self.request.model
         if rounded and summary["metric"] in _DECIDED_BY_MARGIN:
             _warn_of_rounding(task, work.scores(values))

@@ -217,10 +217,12 @@ class HeldoutTask(LocalTask):
     def summarise(
         self, values: list[Any], encoder: OptionEncoder, samples: int, seed: int
     ) -> dict[str, Any]:
-        """Return bits per byte and perplexity."""
+        """Return bits per byte and perplexity, and `unread_bytes`, if there are any."""
         encoded = encoder.encode_documents(self.documents)
         tokens = [len(row.scored) for row in encoded]
-        return heldout_result(self.documents, tokens, values, samples, seed)
+        result = heldout_result(self.documents, tokens, values, samples, seed)
+        unread = encoder.tokenizer.unread_bytes(self.documents)
+        return result | ({"unread_bytes": unread} if unread else {})
 
     def process_results(self, doc: str, results: list[float]) -> dict[str, float]:
         """Return the log-probability of the text."""

@@ -31,6 +31,13 @@ def cautions(inputs: Inputs) -> Iterator[str]:
             f"{count(inputs.train.skipped_batches)} batches with a non-finite loss were skipped "
             "in training."
         )
+    for name, task in inputs.text_tasks.items():
+        if task.unread_bytes:
+            yield (
+                f"{name}: {count(task.unread_bytes)} of {count(task.bytes)} bytes are of "
+                "characters that the tokenizer drops or does not know: bits per byte look better "
+                "than they are, beside those of other tokenizers."
+            )
     if inputs.train.passes > _CHALLENGE_PASSES:
         yield (
             f"{fixed(inputs.train.passes, 2)} passes over the training split: the BabyLM Challenge "

@@ -126,6 +126,7 @@ class TextTask(AnyTextScores):
 
     tokens: Count
     bytes: Count
+    unread_bytes: Count = 0
     null: dict[str, AnyTextScores]
     missing_null: dict[str, Missing] = Field(default_factory=dict)
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from sentencepiece import SentencePieceTrainer
 from tokenizers import Tokenizer, models
-from tokenizers.processors import BertProcessing, TemplateProcessing
+from tokenizers.normalizers import NFC
+from tokenizers.pre_tokenizers import Whitespace
+from tokenizers.processors import BertProcessing, ByteLevel, TemplateProcessing
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from pipeline.encode.vocabulary import Vocabulary
@@ -131,3 +133,44 @@ def test_a_document_has_the_tokens_of_the_encode_stage(text: str, tokenizer_fold
     assert row.tokens == trained[:-1].tolist()
     (benchmark,) = encoder.encode([("", "A dog</s>")])
     assert benchmark.tokens[-1] == 1  # as lm-eval reads it
+
+
+LETTERS = {"<s>": 0, "a": 1, "b": 2, "<unk>": 3}
+
+
+def letters(unk: str | None, **parts: Any) -> FastTokenizer:
+    """A tokenizer that knows two letters; `unk`: what it makes of others, None: nothing."""
+    backend = Tokenizer(models.BPE(vocab=LETTERS, merges=[], unk_token=unk))
+    for name, part in parts.items():
+        setattr(backend, name, part)
+    named = {"bos_token": "<s>", "unk_token": "<unk>"}
+    return FastTokenizer(PreTrainedTokenizerFast(tokenizer_object=backend, **named))
+
+
+@pytest.mark.parametrize("unk", [None, "<unk>"])
+def test_bytes_of_characters_that_a_tokenizer_drops_or_does_not_know_are_counted(
+    unk: str | None,
+) -> None:
+    assert letters(unk).unread_bytes(["aя", "", "ab", "c a<s>"]) == 2 + 2 + 3
+    # A mark that is dropped is not told from one in the token of its letter.
+    assert letters(unk, normalizer=NFC()).unread_bytes(["ab\u0301"]) == (2 if unk else 0)
+    spaces = letters(unk, pre_tokenizer=Whitespace())
+    assert spaces.unread_bytes(["a b  a"]) == 3
+
+
+def test_a_tokenizer_of_bytes_reads_every_character(tokenizer_folder: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder)
+    # As RoBERTa's: the place of a token is told without the space before it.
+    tokenizer.backend_tokenizer.post_processor = ByteLevel(
+        add_prefix_space=False, trim_offsets=True
+    )
+    reader = FastTokenizer(tokenizer)
+    texts = ["Naïve  cafés —\n\n 你好 🙂. ", "A dog</s>"]
+    assert reader.unread_bytes(texts) == 0
+    (row,) = tokenizer.backend_tokenizer.encode_batch([" dog"])
+    assert row.offsets[0][0] == 1
+
+
+def test_bytes_that_sentencepiece_does_not_know_are_counted(tmp_path: Path) -> None:
+    tokenizer = SentencePieceTokenizer(sentencepiece_model(tmp_path))
+    assert tokenizer.unread_bytes(["the dog", "a cat я🙂 runs"]) == 2 + 4

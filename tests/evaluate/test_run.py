@@ -12,6 +12,8 @@ import torch
 from safetensors.numpy import save_file
 from safetensors.torch import load_file
 from safetensors.torch import save_file as save_torch
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
 
 from pipeline.config import load_params
 from pipeline.data.benchmarks import fetch_benchmarks
@@ -64,6 +66,7 @@ def test_a_model_beside_the_null_scorers(
     assert set(pairs["null"]) == {"uniform", "unigram", "bigram"}
     assert pairs["null"]["uniform"]["paradigms"]["agreement"]["n"] == 4
     heldout = results["tasks"]["heldout"]
+    assert "unread_bytes" not in heldout
     assert heldout["bytes"] == len(("A café. " * 40).encode()) + len("The cats annoy Tim.")
     per_byte = heldout["tokens"] * math.log2(300) / heldout["bytes"]
     assert heldout["null"]["uniform"]["bits_per_byte"] == pytest.approx(per_byte)
@@ -399,6 +402,19 @@ def test_only_decisions_are_within_a_rounding(
     run(tmp_path, ["reading", "wug_past"], model=constant_folder, data=tmp_path, config=config)
     (warned,) = [line for line in caplog.messages if "within the rounding" in line]
     assert warned.startswith("wug_past: 1 of 1 decisions")
+
+
+def test_bits_per_byte_of_a_tokenizer_that_drops_characters_are_marked(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    letters = Tokenizer(BPE(vocab={"<s>": 0, "a": 1, "b": 2}, merges=[]))
+    letters.save(str(tmp_path / "tokenizer.json"))
+    rows = [{"source": "demo", "text": text} for text in ("ab", "b я")]
+    (tmp_path / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    options = {"tokenizer": tmp_path / "tokenizer.json", "tokens": tmp_path}
+    heldout = run(tmp_path, ["heldout"], scorer="uniform", **options)["tasks"]["heldout"]
+    assert (heldout["bytes"], heldout["tokens"], heldout["unread_bytes"]) == (6, 3, 3)
+    assert "heldout: 3 of 6 bytes are of characters that the tokenizer drops" in caplog.text
 
 
 def test_tasks_of_one_source_ask_for_their_parts_and_one_may_ask_for_all() -> None:

@@ -148,11 +148,13 @@ def test_choices_that_bend_the_figures_are_told(run: Run) -> None:
     run.recipe["model"]["embedding"] = "attn"
     run.recipe["train"] |= {"label_shift": 2, "keep": "best_on_test"}
     run.train["skipped_batches"] = 2
+    run.tasks["heldout"]["unread_bytes"] = 1234
     starts = [caution.split()[0] for caution in document_of(run).cautions]
-    assert starts == ["The", "train.label_shift:", "train.keep:", "2", "13.13"]
+    assert starts == ["The", "train.label_shift:", "train.keep:", "2", "heldout:", "13.13"]
     for text in (render_markdown(document_of(run)), render_html(document_of(run), NO_FIGURES)):
         assert "The model looks ahead" in text
         assert "trains on the token after next" in text
+        assert "1,234 of 54,321 bytes are of characters that the tokenizer drops" in text
 
 
 def test_a_model_that_looks_ahead_is_called_so_whatever_its_embedding(run: Run) -> None:
