@@ -3,7 +3,9 @@
 CPU time of stock lm-eval and of sllama-fast on the same minimal pairs. Both run end to end in their
 own processes, one thread each: start, load, read, tokenize, score, average. Without arguments: a
 random model of the released shape on filtered BLiMP (or, where that is not at hand, on the embedded
-pairs), with the released tokenizer if the mirror has it. The last line is the ratio alone.
+pairs), with the released tokenizer if the mirror has it. The scores of every pair are compared: a
+pair that the two decide otherwise, by more than rounding, ends it with an error. The last line is
+the ratio alone.
 """
 
 import argparse
@@ -33,6 +35,10 @@ STOCK_TASK = {
     "metric_list": [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
 }
 STOCK_BATCH = 64
+NEAR_TIE = 1e-3
+"""A margin in log-probability, nats, that rounding may turn round."""
+Scores = list[list[float]]
+"""A row for each pair, in the order of the files: the log-probabilities of good and bad."""
 
 
 def main() -> None:
@@ -46,8 +52,9 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.side:
         side = {"stock": run_stock, "fast": run_fast}[arguments.side]
-        accuracy = side(arguments.model, arguments.data)
-        (arguments.data / "accuracy.json").write_text(json.dumps(accuracy))
+        accuracy, scores = side(arguments.model, arguments.data)
+        made = {"accuracy": accuracy, "scores": scores}
+        (arguments.data / f"{arguments.side}.json").write_text(json.dumps(made))
         return
     with tempfile.TemporaryDirectory() as folder:
         data = prepare_data(arguments.data, arguments.pairs, Path(folder))
@@ -124,8 +131,8 @@ def padded_demo_tokenizer(folder: Path) -> tuple[Any, Any]:
 
 
 def compare(model: Path, data: Path) -> None:
-    """Run both sides and print accuracies, CPU seconds and, last, the ratio."""
-    seconds = {}
+    """Run both sides; print accuracies, CPU seconds, how they agree and, last, the ratio."""
+    seconds, scores = {}, {}
     for side in ("fast", "stock"):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         command = [sys.executable, "-m", "bench.evaluate", "--side", side]
@@ -137,15 +144,54 @@ def compare(model: Path, data: Path) -> None:
             sys.exit(f"error: the {side} side failed")
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds[side] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        accuracy = json.loads((data / "accuracy.json").read_text())
-        print(f"{side:5}  {seconds[side]:8.1f} CPU s  accuracy {100 * accuracy:.4f}", flush=True)
+        made = json.loads((data / f"{side}.json").read_text())
+        scores[side] = made["scores"]
+        line = f"{side:5}  {seconds[side]:8.1f} CPU s  accuracy {100 * made['accuracy']:.4f}"
+        print(line, flush=True)
+    print(agreement(scores["fast"], scores["stock"]))
     print(f"{seconds['stock'] / seconds['fast']:.1f}x")
 
 
-def run_stock(model: Path, data: Path) -> float:
-    """Return the macro accuracy that lm-eval's own hf model and task class give."""
+def agreement(fast: Scores, stock: Scores) -> str:
+    """Return how many pairs both sides decide alike, and how far their scores are apart.
+
+    A tie is decided for the first, as an argmax does. SystemExit: another number of pairs, or a
+    pair decided otherwise with a margin above NEAR_TIE on either side.
+    """
+    if len(fast) != len(stock):
+        sys.exit(f"error: {len(fast)} pairs scored by the fast side, {len(stock)} by stock")
+    margins = [(a[0] - a[1], b[0] - b[1]) for a, b in zip(fast, stock, strict=True)]
+    turned = [place for place, (a, b) in enumerate(margins) if (a >= 0) != (b >= 0)]
+    wrong = [place for place in turned if max(map(abs, margins[place])) > NEAR_TIE]
+    if wrong:
+        first, second = margins[wrong[0]]
+        sys.exit(
+            f"error: {len(wrong)} of {len(fast)} pairs are decided otherwise by stock lm-eval (the "
+            f"first: number {wrong[0]}, margins {first:.6f} fast, {second:.6f} stock)"
+        )
+    off = max(abs(a[i] - b[i]) for a, b in zip(fast, stock, strict=True) for i in range(2))
+    return (
+        f"{len(fast):,} pairs: {len(turned)} decided otherwise (ties to within {NEAR_TIE:g}), "
+        f"log-probabilities off by {off:.1e} at most"
+    )
+
+
+def run_stock(model: Path, data: Path) -> tuple[float, Scores]:
+    """Return the macro accuracy that lm-eval's own hf model and task class give, and the scores."""
     from lm_eval import simple_evaluate
+    from lm_eval.models.huggingface import HFLM
     from lm_eval.tasks import TaskManager
+
+    scores: dict[tuple[str, int], list[float]] = {}
+
+    class Remembering(HFLM):  # type: ignore[misc]
+        """Stock, but for a copy of what it answers: lm-eval's own record takes time."""
+
+        def loglikelihood(self, requests: list[Any], disable_tqdm: bool = False) -> list[Any]:
+            made: list[Any] = super().loglikelihood(requests, disable_tqdm)
+            for request, (score, _) in zip(requests, made, strict=True):
+                scores.setdefault((request.task_name, request.doc_id), []).append(float(score))
+            return made
 
     tasks: list[Any] = []
     shutil.rmtree(data / "cache", ignore_errors=True)
@@ -153,21 +199,26 @@ def run_stock(model: Path, data: Path) -> float:
         files = {"data_files": str(path.resolve())}
         tasks.append({**STOCK_TASK, "task": f"blimp_{path.stem}", "dataset_kwargs": files})
     results = simple_evaluate(
-        model="hf",
-        model_args=f"pretrained={model},dtype=float32,trust_remote_code=True",
+        model=Remembering(
+            str(model),
+            dtype="float32",
+            trust_remote_code=True,
+            device="cpu",
+            batch_size=STOCK_BATCH,
+        ),
         tasks=tasks,
-        device="cpu",
-        batch_size=STOCK_BATCH,
         bootstrap_iters=0,
         log_samples=False,
         task_manager=TaskManager(include_defaults=False),
     )
-    scores = [float(result["acc,none"]) for result in results["results"].values()]
-    return sum(scores) / len(scores)
+    accuracies = [float(result["acc,none"]) for result in results["results"].values()]
+    places = {task["task"]: place for place, task in enumerate(tasks)}
+    ordered = sorted(scores, key=lambda key: (places[key[0]], key[1]))
+    return sum(accuracies) / len(accuracies), [scores[key] for key in ordered]
 
 
-def run_fast(model: Path, data: Path) -> float:
-    """Return the macro accuracy of the evaluate stage, intervals and all."""
+def run_fast(model: Path, data: Path) -> tuple[float, Scores]:
+    """Return the macro accuracy of the evaluate stage, intervals and all, and the scores."""
     from pipeline.config import EvaluateConfig
     from pipeline.evaluate.run import EvaluationRequest, run_evaluation
 
@@ -181,11 +232,17 @@ def run_fast(model: Path, data: Path) -> float:
         allow_nonfinite=False,
         allow_missing=False,
     )
+    items = data / "items.jsonl"
     request = EvaluationRequest(
-        tasks=config.tasks, out=data / "results.json", config=config, model=model, data=data
+        tasks=config.tasks,
+        out=data / "results.json",
+        config=config,
+        model=model,
+        data=data,
+        items=items,
     )
     accuracy: float = run_evaluation(request)["tasks"]["blimp_filtered"]["accuracy_first_wins"]
-    return accuracy
+    return accuracy, [json.loads(line)["scores"] for line in items.read_text().splitlines()]
 
 
 if __name__ == "__main__":
