@@ -162,3 +162,24 @@ def test_a_broken_model_gives_scores_that_are_not_finite(tmp_path: Path) -> None
     with torch.no_grad():
         scorer.model.model.norm.weight[0] = float("nan")
     assert all(math.isnan(score) for score, _ in scorer.loglikelihood(instances(REQUESTS)))
+
+
+@pytest.mark.parametrize("shares_prefixes", [True, False])
+@pytest.mark.parametrize("bound", [1, 40, 400])
+def test_no_forward_pass_has_more_tokens_than_the_bound(
+    model_folder: Path, scorer: FastScorer, shares_prefixes: bool, bound: int
+) -> None:
+    bounded = FastScorer(str(model_folder), device="cpu", dtype="float32", max_batch_tokens=bound)
+    bounded.shares_prefixes = shares_prefixes
+    shapes: list[tuple[int, int]] = []
+
+    def note(module: Any, arguments: Any, options: dict[str, Any]) -> None:
+        shapes.append(tuple(options["input_ids"].shape))
+
+    bounded.model.base_model.register_forward_pre_hook(note, with_kwargs=True)
+    scores = [score for score, _ in bounded.loglikelihood(instances(REQUESTS))]
+    assert all(rows * length <= bound for rows, length in shapes if rows > 1)
+    if bound == 400:
+        assert any(rows > 1 for rows, _ in shapes)
+    expected = [score for score, _ in scorer.loglikelihood(instances(REQUESTS))]
+    assert scores == pytest.approx(expected, abs=1e-3)
