@@ -49,6 +49,21 @@ class Ranks:
         each = count // self.size
         return range(self.rank * each, (self.rank + 1) * each)
 
+    def in_turn(self, count: int, patient: bool = False) -> Iterator[int]:
+        """Yield which of `count` things are this process's: every `size`-th.
+
+        After each the processes meet, so that one that falls silent is noticed as soon as within a
+        step; `patient`: they do not.
+        """
+        for first in range(0, count, self.size):
+            if first + self.rank < count:
+                yield first + self.rank
+            if self.size > 1 and not patient:
+                if torch.cuda.is_available():
+                    # What a device has still to do would be waited for after they met.
+                    torch.cuda.synchronize()
+                self.largest(0)
+
     def sum_(self, tensors: list[torch.Tensor]) -> None:
         """Replace each tensor by its sum over the processes: the same bits in all of them."""
         if self.size == 1:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline.config import TrainConfig
 from pipeline.data.tokens import TokenSplit
+from pipeline.errors import SllamaError
 from pipeline.progress import Progress
 from pipeline.train.checkpoint import CheckpointStore
 from pipeline.train.distributed import Ranks
@@ -19,7 +20,7 @@ from pipeline.train.probe import Probe
 from pipeline.train.state import TrainingState
 from pipeline.train.step import StepRecord, require_finite, take_step
 from pipeline.train.trackers import Trackers
-from pipeline.train.validation import HeldOutLoss, HeldOutText
+from pipeline.train.validation import HeldOutLoss, HeldOutText, NonFiniteLossError
 from pipeline.train.word_count import milestones
 
 _log = logging.getLogger(__name__)
@@ -130,13 +131,11 @@ def _write(state: TrainingState, run: Run, names: list[str], checkpoint: bool) -
 
 def _look(waiting: list[StepRecord], state: TrainingState, run: Run) -> float:
     """Move the waiting steps' losses into the history; return the last one."""
-    saved = run.store.paths()
     require_finite(
         waiting,
         run.split,
-        f"last good checkpoint: {saved[-1] if saved else 'none'}; with a larger "
-        "train.skip_nonfinite training goes on and leaves the batch out, with another "
-        "train.learning_rate it starts anew",
+        f"{_last_checkpoint(run)}; with a larger train.skip_nonfinite training goes on and leaves "
+        "the batch out, with another train.learning_rate it starts anew",
     )
     loss = float(waiting[-1].loss)
     for record in waiting:
@@ -146,12 +145,24 @@ def _look(waiting: list[StepRecord], state: TrainingState, run: Run) -> float:
     return loss
 
 
+def _last_checkpoint(run: Run) -> str:
+    saved = run.store.paths()
+    return f"last good checkpoint: {saved[-1] if saved else 'none'}"
+
+
+def _measure(text: HeldOutText, state: TrainingState, run: Run) -> HeldOutLoss:
+    try:
+        return text.measure(state.model, run.objective)
+    except NonFiniteLossError as error:
+        raise SllamaError(f"step {state.step}: {error}; {_last_checkpoint(run)}") from error
+
+
 def _validate(state: TrainingState, run: Run) -> HeldOutLoss:
-    measured = run.validation.measure(state.model, run.objective)
+    measured = _measure(run.validation, state, run)
     losses = {"validation_loss": measured.loss, "bits_per_byte": measured.bits_per_byte}
     selecting = measured
     if run.test is not None:
-        selecting = run.test.measure(state.model, run.objective)
+        selecting = _measure(run.test, state, run)
         losses["test_loss"] = selecting.loss
     state.history.add_held_out(_place(state), **losses)
     if run.config.keep != "last" and state.step > 0:

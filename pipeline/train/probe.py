@@ -124,7 +124,7 @@ class Probe:
         training = model.training
         model.eval()
         scores = torch.zeros(self._count, dtype=torch.float64)
-        for number in range(self._ranks.rank, len(self._batches), self._ranks.size):
+        for number in self._ranks.in_turn(len(self._batches)):
             batch = self._batches[number]
             scores[batch.places] = _log_probabilities(model, batch).cpu()
         model.train(training)

@@ -52,6 +52,8 @@ def train(params: Params, places: Places) -> dict[str, Any] | None:
             if describe_run(params, prepared.facts)["code"] != facts["code"]:
                 _tell_of_changed_code()
             _take_kept_weights(params, prepared.state)
+            # Trackers may have taken longer to end than processes wait for one another.
+            ranks.wait()
             metrics = training_metrics(params, prepared, probe)
             if ranks.first:
                 _export(prepared, store, places)

@@ -74,6 +74,7 @@ def take_step(
     if skip:
         state.skipped += 1
         state.optimizers.zero_grad()
+        _name_all_documents(record, split)
         _log.warning("%s: skipped", describe_nonfinite(record, split))
     else:
         state.optimizers.step(rate)
@@ -81,31 +82,44 @@ def take_step(
 
 
 def require_finite(records: list[StepRecord], split: TokenSplit, advice: str) -> None:
-    """Raise SllamaError on the first record, not skipped, whose numbers are not finite."""
+    """Raise SllamaError on the first record, not skipped, whose numbers are not finite.
+
+    Documents that have no place in its one line are logged.
+    """
     for record in records:
         if not record.skipped and not record.is_finite():
+            _name_all_documents(record, split)
             raise SllamaError(f"{describe_nonfinite(record, split)}; {advice}")
 
 
 def describe_nonfinite(record: StepRecord, split: TokenSplit) -> str:
-    """Return which step, which numbers, which documents of the training split."""
+    """Return which step, which numbers, which documents of the training split, in one line."""
+    documents = _documents(record, split)
+    more = len(documents) - _RANGES_NAMED
     return (
         f"step {int(record.place['step'])}: loss {float(record.loss)}, gradient norm "
         f"{float(record.gradient_norm)}, with windows from training documents "
-        f"{_documents(record, split)}"
+        + ", ".join(documents[:_RANGES_NAMED])
+        + (f" and {more} more (all are in the line before)" if more > 0 else "")
     )
 
 
-def _documents(record: StepRecord, split: TokenSplit) -> str:
-    """Return the documents that the windows reach into, as "3-7, 9"."""
+def _name_all_documents(record: StepRecord, split: TokenSplit) -> None:
+    documents = _documents(record, split)
+    if len(documents) > _RANGES_NAMED:
+        step = int(record.place["step"])
+        _log.warning("step %d: all its training documents: %s", step, ", ".join(documents))
+
+
+def _documents(record: StepRecord, split: TokenSplit) -> list[str]:
+    """Return the documents that the windows reach into, as ["3-7", "9"]."""
     # A window has one token more, the last target.
     ends = [record.offsets, record.offsets + record.sequence_length]
     first, last = np.searchsorted(split.document_starts, ends, side="right") - 1
     each = [np.arange(a, b + 1) for a, b in zip(first, last, strict=True)]
     covered = np.unique(np.concatenate(each))
     ranges = np.split(covered, np.flatnonzero(np.diff(covered) > 1) + 1)
-    named = [str(r[0]) if len(r) == 1 else f"{r[0]}-{r[-1]}" for r in ranges[:_RANGES_NAMED]]
-    return ", ".join(named + ["..."] * (len(ranges) > _RANGES_NAMED))
+    return [str(r[0]) if len(r) == 1 else f"{r[0]}-{r[-1]}" for r in ranges]
 
 
 def _finite(loss: torch.Tensor, gradient_norm: torch.Tensor) -> bool:

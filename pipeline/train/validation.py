@@ -15,6 +15,10 @@ from pipeline.train.linear_cross_entropy import IGNORE_INDEX
 from pipeline.train.objective import Objective
 
 
+class NonFiniteLossError(SllamaError):
+    """The held-out loss is not finite."""
+
+
 @dataclass(frozen=True)
 class HeldOutLoss:
     """loss: nats a token. bits_per_byte: of text, comparable across tokenizers. perplexity."""
@@ -39,19 +43,23 @@ class HeldOutText:
         self._ranks = ranks
         self._offsets = np.arange(0, max(1, len(split.tokens) - 1), length, dtype=np.int64)
         self._batch = batch
+        self._compiled = False
         self._targets_per_byte = (len(split.tokens) - 1) / max(1, int(split.document_bytes.sum()))
 
     def measure(self, model: nn.Module, objective: Objective) -> HeldOutLoss:
-        """Return the loss of `model` in evaluation mode; SllamaError if it is not finite.
+        """Return the loss of `model` in evaluation mode; NonFiniteLossError if it is not finite.
 
-        It has the same bits however many processes share the batches.
+        It has the same bits however many processes share the batches. SllamaError: another process
+        is gone, or does not answer.
         """
         training = model.training
         model.eval()
         starts = range(0, len(self._offsets), self._batch)
         # Nats and targets of each batch: summed in order at the end, whoever measured them.
         sums = torch.zeros(len(starts), 2, dtype=torch.float64, device=objective.numerics.device)
-        for number in range(self._ranks.rank, len(starts), self._ranks.size):
+        # The first time compiles, which takes one process longer than another.
+        patient, self._compiled = not self._compiled, True
+        for number in self._ranks.in_turn(len(starts), patient):
             first = starts[number]
             batch = self._reader.read(self._offsets[first : first + self._batch])
             targets = (batch.targets != IGNORE_INDEX).sum()
@@ -61,7 +69,7 @@ class HeldOutText:
         nats, count = self._ranks.merge(sums).numpy().cumsum(axis=0)[-1]
         loss = float(nats / count)
         if not math.isfinite(loss):
-            raise SllamaError(
+            raise NonFiniteLossError(
                 "the held-out loss is not finite; try a lower train.learning_rate, or, before the "
                 "first step, a smaller model.initializer_range"
             )

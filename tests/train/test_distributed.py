@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,11 +13,13 @@ from safetensors.torch import load_file
 
 from pipeline.config import Params
 from pipeline.errors import SllamaError
-from pipeline.train.batches import Batch
+from pipeline.train import prepare
+from pipeline.train.batches import Batch, WindowReader
 from pipeline.train.checkpoint import Snapshot
 from pipeline.train.distributed import Ranks, _buckets
 from pipeline.train.objective import Objective
 from pipeline.train.process_group import TIMEOUT_VARIABLE, joined
+from pipeline.train.validation import HeldOutLoss, HeldOutText
 from tests.train.conftest import Workplace
 from tests.train.ranks import said, start_together, train_together
 from tests.train.support import params
@@ -81,6 +84,18 @@ def test_shares_are_equal_and_leave_nothing_out() -> None:
     shares = [Ranks(rank, 4).share(12) for rank in range(4)]
     assert [len(share) for share in shares] == [3, 3, 3, 3]
     assert [number for share in shares for number in share] == list(range(12))
+
+
+def test_what_is_taken_in_turn_leaves_nothing_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And all processes meet as often, though some have less to do."""
+    met: list[int] = []
+    monkeypatch.setattr(Ranks, "largest", lambda ranks, number: met.append(ranks.rank) or number)
+    taken = [list(Ranks(rank, 3).in_turn(7)) for rank in range(3)]
+    assert taken == [[0, 3, 6], [1, 4], [2, 5]]
+    assert met == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert list(Ranks(1, 3).in_turn(7, patient=True)) == [1, 4]
+    assert list(Ranks().in_turn(2)) == [0, 1]
+    assert len(met) == 9
 
 
 def test_buckets_hold_every_tensor_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,6 +251,41 @@ def test_a_process_that_does_not_answer_ends_the_run(
         worker.resume()
     assert "does not answer" in run.errors()[0]
     assert run.wait() != 0
+
+
+def _fall_silent(workplace: Workplace, recipe: Params, name: str) -> None:
+    """Train; process 1 stops for ever in the second held-out loss."""
+    measured, read = 0, WindowReader.read
+    measure = HeldOutText.measure
+
+    def counted(text: HeldOutText, *arguments: Any) -> HeldOutLoss:
+        nonlocal measured
+        measured += 1
+        return measure(text, *arguments)
+
+    def stopped(reader: WindowReader, offsets: Any) -> Batch:
+        if measured == 2 and os.environ["RANK"] == "1":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return read(reader, offsets)
+
+    prepare._HELD_OUT_TOKENS = 32  # several batches
+    HeldOutText.measure = counted  # type: ignore[method-assign]
+    WindowReader.read = stopped  # type: ignore[method-assign]
+    os.environ[TIMEOUT_VARIABLE] = "3"
+    workplace.train(recipe, name)
+
+
+@pytest.mark.slow
+def test_a_process_that_falls_silent_in_a_held_out_loss_ends_the_run(workplace: Workplace) -> None:
+    recipe = params(micro_batch_size=2, validate_every=4, checkpoint_every=100)
+    first, second = start_together(workplace, "run", recipe, 2, _fall_silent)
+    try:
+        first.join(60)
+        assert first.exitcode == 1
+    finally:
+        second.kill()
+        first.kill()
+    assert "does not answer" in said(workplace, "run")
 
 
 @pytest.mark.slow

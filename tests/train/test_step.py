@@ -1,6 +1,7 @@
 """Words seen; numbers not finite: named, skipped at most as often as allowed, or a stop."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ import torch
 from pipeline.data.tokens import TokenSplit
 from pipeline.errors import SllamaError
 from pipeline.train import step as module
-from pipeline.train.step import StepRecord, describe_nonfinite
+from pipeline.train.step import StepRecord, describe_nonfinite, require_finite
+from pipeline.train.validation import HeldOutText
 from tests.train.conftest import Workplace
 from tests.train.support import params
 
@@ -43,6 +45,25 @@ def test_a_stop_names_step_documents_and_checkpoint(
     assert "step-000000004.safetensors; with a larger train.skip_nonfinite" in message
 
 
+@pytest.mark.parametrize(("at", "saved"), [(0, "none"), (6, ".*/step-000000004.safetensors")])
+def test_a_held_out_loss_that_is_not_finite_names_step_and_checkpoint(
+    workplace: Workplace, at: int, saved: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure = HeldOutText.measure
+    steps = iter((0, 6, 12))
+
+    def broken(text: HeldOutText, model: Any, objective: Any) -> Any:
+        if next(steps) == at:
+            with torch.no_grad():
+                model.lm_head.weight[0, 0] = float("nan")
+        return measure(text, model, objective)
+
+    monkeypatch.setattr(HeldOutText, "measure", broken)
+    complaint = f"^step {at}: the held-out loss is not finite; .*; last good checkpoint: {saved}$"
+    with pytest.raises(SllamaError, match=complaint):
+        workplace.train(params(), "run")
+
+
 def test_its_advice_goes_on_from_the_checkpoint_that_it_names(
     workplace: Workplace, broken_at: set[int]
 ) -> None:
@@ -71,21 +92,39 @@ def test_no_more_are_left_out_than_the_recipe_allows_now(
     ([0], 64, "0-5"),
     ([30, 0], 11, "0, 2-3"),
     ([0, 24, 12], 11, "0-2"),
-    (range(0, 384, 24), 11, "0, 2, 4, 6, 8, 10, 12, 14, ..."),
+    (range(0, 384, 24), 11, "0, 2, 4, 6, 8, 10, 12, 14 and 8 more (all are in the line before)"),
     (range(0, 192, 24), 11, "0, 2, 4, 6, 8, 10, 12, 14"),
 ])  # fmt: skip
 def test_the_documents_are_those_that_the_windows_reach_into(
     offsets: list[int], length: int, named: str
 ) -> None:
     """Documents of 12 tokens; a window holds `length` inputs and one target more."""
+    record, split = a_record(offsets, length)
+    assert describe_nonfinite(record, split).endswith(f" training documents {named}")
+
+
+def test_documents_that_have_no_place_in_the_one_line_are_all_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    record, split = a_record(range(0, 192, 24), 11)
+    with pytest.raises(SllamaError, match=r"0, 2, 4, 6, 8, 10, 12, 14; lower the rate$"):
+        require_finite([record], split, "lower the rate")
+    assert caplog.messages == []
+    record, split = a_record(range(0, 384, 24), 11)
+    with pytest.raises(SllamaError, match=r"14 and 8 more \(all .* before\); lower the rate$"):
+        require_finite([record], split, "lower the rate")
+    named = ", ".join(str(number) for number in range(0, 32, 2))
+    assert caplog.messages == [f"step 7: all its training documents: {named}"]
+
+
+def a_record(offsets: Iterable[int], length: int) -> tuple[StepRecord, TokenSplit]:
     documents = 50
     each = np.full(documents, 12, dtype=np.int32)
     starts = np.arange(0, 12 * documents + 1, 12)
     tokens, sources = np.zeros(12 * documents, np.uint16), np.zeros(documents, np.uint8)
     split = TokenSplit(tokens, starts, each, each, sources)
     nan = torch.tensor(float("nan"))
-    record = StepRecord({"step": 7}, nan, nan, np.array(offsets), length, False)
-    assert describe_nonfinite(record, split).endswith(f" training documents {named}")
+    return StepRecord({"step": 7}, nan, nan, np.array(offsets), length, False), split
 
 
 def test_batches_are_skipped_as_often_as_allowed(
