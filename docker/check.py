@@ -26,7 +26,6 @@ from engine import Engine, engine, import_folder
 ROOT = Path(__file__).resolve().parent.parent
 CHECKED = ROOT / "docker/checked.sha256"
 TAG = "check"
-_PYTHON_OF_BASE = "3.11"
 _LAUNCHER = ("pipeline/containers.py", "pipeline/exec.py", "pipeline/git.py", "pipeline/signals.py")
 _WATCHED = ("Dockerfile", ".dockerignore", "requirements.txt", "dvc.yaml", "docker", *_LAUNCHER)
 
@@ -64,7 +63,7 @@ def main() -> int:
             os.environ["PATH"] = f"{client}{os.pathsep}{os.environ['PATH']}"
             check = check_cuda if options.cuda else check_cpu
             check(running, Path(name))
-    except (RuntimeError, AssertionError, subprocess.CalledProcessError) as error:
+    except (RuntimeError, AssertionError, subprocess.SubprocessError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(f"images: all checks passed in {time.monotonic() - started:.0f} s")
@@ -96,7 +95,7 @@ def check_cpu(running: Engine, scratch: Path) -> None:
     require_wheels_for(running)
     with ThreadPoolExecutor() as pool:
         native = pool.submit(checks.run_natively, TAG, scratch)
-        wheels = pool.submit(_wheels_options, running.docker, scratch)
+        wheels = pool.submit(_wheels_options, running, scratch)
         base = running.base_options()
         build("cpu", [*base, *wheels.result()])
         print_sizes(running.docker)
@@ -134,10 +133,11 @@ def require_wheels_for(running: Engine) -> None:
     if os.environ.get("TORCH_INDEX"):
         return
     here = ".".join(platform.python_version_tuple()[:2])
-    if running.folder is None and here != _PYTHON_OF_BASE:
+    inside = running.python()
+    if here != inside:
         raise RuntimeError(
-            f"wheels of Python {here} do not fit the base image's {_PYTHON_OF_BASE}: set "
-            f"TORCH_INDEX to torch's index of CPU builds, or make .venv by python{_PYTHON_OF_BASE}"
+            f"wheels of Python {here} do not fit the base image's {inside}: set "
+            f"TORCH_INDEX to torch's index of CPU builds, or make .venv by python{inside}"
         )
     if any(package.name.startswith("nvidia-") for package in importlib.metadata.distributions()):
         raise RuntimeError(
@@ -145,18 +145,18 @@ def require_wheels_for(running: Engine) -> None:
         )
 
 
-def _wheels_options(docker: str, scratch: Path) -> list[str]:
+def _wheels_options(running: Engine, scratch: Path) -> list[str]:
     if os.environ.get("TORCH_INDEX"):
-        return []
+        return running.network_options(needed=True)
     # What this Python's pip is configured to find, local folders and indexes too, becomes an
-    # image of wheels: then the build needs no network.
+    # image of wheels: then an install needs no network.
     wheels = scratch / "wheels"
     lists = [f"--requirement={path}" for path in sorted((ROOT / "docker").glob("*.txt"))]
     wheel = [sys.executable, "-m", "pip", "wheel", "--quiet", f"--wheel-dir={wheels}", *lists]
     subprocess.run([*wheel, f"--constraint={ROOT / 'requirements.txt'}"], check=True)
-    import_folder(docker, wheels, "sllama-check-wheels")
+    import_folder(running.docker, wheels, "sllama-check-wheels")
     shutil.rmtree(wheels)
-    return ["--wheels", "sllama-check-wheels", "--network", "none"]
+    return ["--wheels", "sllama-check-wheels", *running.network_options(needed=False)]
 
 
 if __name__ == "__main__":
