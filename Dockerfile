@@ -39,13 +39,14 @@ RUN --mount=type=bind,from=wheels,target=/wheels --mount=type=secret,id=ca \
 
 FROM data-packages AS torch-packages
 ARG TORCH_VARIANT=cuda
-# Address of an index that holds CPU builds of torch; for TORCH_VARIANT=cpu without wheels.
-ARG TORCH_INDEX
+# The secret torch_index: address of an index that holds CPU builds of torch; for TORCH_VARIANT=cpu
+# without wheels.
 RUN --mount=type=bind,from=wheels,target=/wheels --mount=type=secret,id=ca \
+    --mount=type=secret,id=torch_index \
     --mount=type=bind,source=requirements.txt,target=/lists/requirements.txt \
     --mount=type=bind,source=docker/torch.txt,target=/lists/torch.txt \
     --mount=type=cache,target=/var/cache/pip \
-    TORCH_VARIANT=${TORCH_VARIANT} TORCH_INDEX=${TORCH_INDEX} install-packages torch
+    TORCH_VARIANT=${TORCH_VARIANT} install-packages torch
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 
 FROM torch-packages AS eval-packages
@@ -84,8 +85,10 @@ COPY --from=code / /opt/sllama/
 USER 1000:1000
 ENTRYPOINT ["tini", "--", "python", "/opt/sllama/docker/entrypoint.py", "eval"]
 ARG COMMIT=unknown
+ARG TORCH_VARIANT=cuda
 ENV SLLAMA_IMAGE_COMMIT=${COMMIT}
-LABEL org.opencontainers.image.title="sllama-eval" \
+LABEL sllama.torch="${TORCH_VARIANT}" \
+      org.opencontainers.image.title="sllama-eval" \
       org.opencontainers.image.description="SLlama: scores any causal model on the BabyLM tasks" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.revision="${COMMIT}"
@@ -97,8 +100,10 @@ COPY --from=code / /opt/sllama/
 USER 1000:1000
 ENTRYPOINT ["tini", "--", "python", "/opt/sllama/docker/entrypoint.py", "train"]
 ARG COMMIT=unknown
+ARG TORCH_VARIANT=cuda
 ENV SLLAMA_IMAGE_COMMIT=${COMMIT}
-LABEL org.opencontainers.image.title="sllama-train" \
+LABEL sllama.torch="${TORCH_VARIANT}" \
+      org.opencontainers.image.title="sllama-train" \
       org.opencontainers.image.description="SLlama: trains it; the whole chain under DVC" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.revision="${COMMIT}"

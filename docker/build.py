@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -80,8 +81,6 @@ def _build(docker: str, target: str, options: argparse.Namespace) -> None:
         arguments["BASE_IMAGE"] = options.base
     if options.wheels:
         arguments["WHEELS_IMAGE"] = options.wheels
-    if os.environ.get("TORCH_INDEX"):
-        arguments["TORCH_INDEX"] = os.environ["TORCH_INDEX"]
     command = [docker, "build", "--target", target, "--tag", f"{target}:{options.tag}"]
     for name, value in arguments.items():
         command += ["--build-arg", f"{name}={value}"]
@@ -91,26 +90,34 @@ def _build(docker: str, target: str, options: argparse.Namespace) -> None:
     authority = next((os.environ[name] for name in _AUTHORITIES if os.environ.get(name)), None)
     if authority and Path(authority).is_file():
         command += ["--secret", f"id=ca,src={authority}"]
+    with tempfile.TemporaryDirectory() as folder:
+        # An argument would stay in the image's history, with the password in an index's address.
+        if address := os.environ.get("TORCH_INDEX"):
+            index = Path(folder) / "torch_index"
+            index.write_text(address)
+            command += ["--secret", f"id=torch_index,src={index}"]
+        failed, full = _run_build([*command, str(ROOT)])
+    if failed:
+        why = "the disk is full: docker system prune frees some" if full else "see above"
+        raise RuntimeError(f"{target} was not built: {why}")
+
+
+def _run_build(command: list[str]) -> tuple[bool, bool]:
+    """Run a docker build; return whether it failed, and whether the disk was full."""
     environment = {**os.environ, "DOCKER_BUILDKIT": "1"}
-    process = subprocess.Popen(
-        [*command, str(ROOT)], env=environment, stderr=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None  # noqa: S101
     full = False
     for line in process.stderr:
         sys.stderr.write(line)
         full = full or "no space left on device" in line.lower()
-    if process.wait():
-        why = "the disk is full: docker system prune frees some" if full else "see above"
-        raise RuntimeError(f"{target} was not built: {why}")
+    return process.wait() != 0, full
 
 
 def _require_space(docker: str, options: argparse.Namespace) -> None:
-    images = [f"{target}:{options.tag}" for target in options.targets]
-    # Most layers of an image that is there come from the cache.
-    if _output([docker, "image", "inspect", *images])[0] == 0:
-        return
     variant = options.variant
+    if _are_there(docker, options):
+        return
     folder = _output([docker, "info", "--format", "{{.DockerRootDir}}"])[1]
     if not Path(folder).is_dir():  # an engine elsewhere
         return
@@ -120,6 +127,17 @@ def _require_space(docker: str, options: argparse.Namespace) -> None:
             f"{folder} has {free / 1e9:.1f} GB free, the {variant} images need about "
             f"{_FREE_BYTES[variant] / 1e9:.0f} GB to build: docker system prune, or another disk"
         )
+
+
+def _are_there(docker: str, options: argparse.Namespace) -> bool:
+    """Tell whether all images are there with this variant of torch: their layers are cached."""
+    images = [f"{target}:{options.tag}" for target in options.targets]
+    torch = '--format=torch={{index .Config.Labels "sllama.torch"}}'
+    code, said = _output([docker, "image", "inspect", torch, *images])
+    return code == 0 and all(
+        target == "sllama-data" or line == f"torch={options.variant}"
+        for target, line in zip(options.targets, said.splitlines(), strict=True)
+    )
 
 
 def _commit() -> str:

@@ -11,12 +11,12 @@ options=(--disable-pip-version-check --quiet --constraint /lists/requirements.tx
 if compgen -G '/wheels/*.whl' >/dev/null; then
     options+=(--no-index --find-links /wheels)
 elif [ "$1" = torch ] && [ "$TORCH_VARIANT" = cpu ]; then
-    if [ -z "$TORCH_INDEX" ]; then
+    if [ ! -s /run/secrets/torch_index ]; then
         echo "error: TORCH_VARIANT=cpu needs TORCH_INDEX=<index of CPU builds of torch>" >&2
         exit 1
     fi
     # From that index alone: another one holds the CUDA build under the same version.
-    pip install "${options[@]}" --no-deps --index-url "$TORCH_INDEX" torch
+    pip install "${options[@]}" --no-deps --index-url "$(cat /run/secrets/torch_index)" torch
 fi
 pip install "${options[@]}" --requirement "/lists/$1.txt"
 

@@ -1,5 +1,6 @@
 """What `make images` says where it cannot build, against a stand-in of docker."""
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -16,7 +17,16 @@ FAKE = """#!{python}
 import os, sys
 words = sys.argv[1:]
 if words[:2] == ["image", "inspect"]:
-    sys.exit(not set(words[2:]) <= set(os.environ["FAKE_IMAGES"].split()))
+    for image in words[3:]:
+        print("torch=" + ("" if "data" in image else os.environ["FAKE_TORCH"]))
+    sys.exit(not set(words[3:]) <= set(os.environ["FAKE_IMAGES"].split()))
+if words[0] == "build":
+    with open(os.environ["FAKE_ROOT"] + "/built", "a") as log:
+        log.write(" ".join(words) + chr(10))
+    for word in words:
+        if word.startswith("id=torch_index,src="):
+            with open(os.environ["FAKE_ROOT"] + "/index", "w") as copy:
+                copy.write(open(word.partition("src=")[2]).read())
 if words[0] == "info":
     print(os.environ["FAKE_ROOT"])
 if words == ["version", "--format", "{{{{.Client.Version}}}}"]:
@@ -37,6 +47,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(program.parent))
     monkeypatch.setenv("FAKE_ROOT", str(tmp_path))
     monkeypatch.setenv("FAKE_IMAGES", "")
+    monkeypatch.setenv("FAKE_TORCH", "cuda")
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1e9))
 
 
@@ -76,3 +87,39 @@ def test_a_full_disk_is_refused_unless_the_images_are_there(
         targets = ["--targets", "sllama-data", "sllama-eval"]
         assert make_images(monkeypatch, "--tag", "mine", *targets) == code
         assert ("has 1.0 GB free" in capfd.readouterr().err) == (code == 1)
+
+
+@pytest.mark.parametrize(("variant", "needed"), [("cpu", 5), ("cuda", 16)])
+def test_images_of_another_variant_do_not_tell_that_there_is_space(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], variant: str, needed: int
+) -> None:
+    monkeypatch.setenv("FAKE_IMAGES", "sllama-data:latest sllama-eval:latest sllama-train:latest")
+    for there in ("cpu", "cuda"):
+        monkeypatch.setenv("FAKE_TORCH", there)
+        assert make_images(monkeypatch, "--variant", variant) == (variant != there)
+        said = f"the {variant} images need about {needed} GB to build"
+        assert (said in capfd.readouterr().err) == (variant != there)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=6e9))
+    monkeypatch.setenv("FAKE_TORCH", "none of both")
+    assert make_images(monkeypatch, "--variant", variant) == (variant == "cuda")
+
+
+def test_no_secret_of_the_surroundings_stays_in_an_image(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What is an argument of the build is in its history; a secret is in no layer."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1e12))
+    secret = "never_to_be_seen"  # noqa: S105
+    index = f"https://me:{secret}@index.example/simple"
+    for name in ("HF_TOKEN", "WANDB_API_KEY", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, secret)
+    monkeypatch.setenv("TORCH_INDEX", index)
+    assert make_images(monkeypatch) == 0
+    built = (tmp_path / "built").read_text()
+    assert len(built.splitlines()) == len(build.TARGETS)
+    assert secret not in built
+    assert (tmp_path / "index").read_text() == index
+    kept = re.findall(r"^(?:ARG|ENV) (.*)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert kept
+    words = ("token", "secret", "password", "key", "index")
+    assert not [line for line in kept for word in words if word in line.lower()]
