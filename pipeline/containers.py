@@ -57,6 +57,8 @@ _FOLDERS = {
     "SLLAMA_PROTECTED_DATA": ".cache/sllama/protected",
 }
 _MIRROR = "SLLAMA_DATA_MIRROR"
+# What else a stage reads: data.path, train.probe_pairs, where they lie outside the current folder.
+_MOUNTS = "SLLAMA_MOUNTS"
 _GPU_DEVICES = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
 _DOCKER_FAILED = 125
 
@@ -102,8 +104,8 @@ def run_in_container(runtime: str, stage: str, command: list[str]) -> int:
 def gather(stage: str, folder: Path, environment: Mapping[str, str], runtime: str) -> Surroundings:
     """Collect what `stage`, run in `folder`, needs from the host; makes missing cache folders.
 
-    RuntimeSetupError: a folder cannot be made or written, there is no such mirror, or no GPU
-    where one is asked for.
+    RuntimeSetupError: a folder cannot be made or written, there is no such mirror or mount, or no
+    GPU where one is asked for.
     """
     mounts = {folder: True}
     values = {name: environment[name] for name in _PASSED if name in environment}
@@ -117,6 +119,14 @@ def gather(stage: str, folder: Path, environment: Mapping[str, str], runtime: st
             ) from error
         mounts[path] = True
         values[name] = str(path)
+    for listed in filter(None, environment.get(_MOUNTS, "").split(":")):
+        path = Path(listed)
+        if not path.is_absolute() or not path.exists():
+            raise RuntimeSetupError(
+                f"{_MOUNTS}: {listed} is no folder or file named from the root; one that a stage "
+                "reads is expected, several with colons between"
+            )
+        mounts.setdefault(path, False)
     if environment.get(_MIRROR):
         mirror = Path(environment[_MIRROR]).absolute()
         if not mirror.is_dir():
@@ -177,10 +187,9 @@ def apptainer_command(
 
 
 def _run_docker(stage: str, around: Surroundings, command: list[str]) -> int:
-    tag = os.environ.get("SLLAMA_IMAGE_TAG") or "latest"
-    image = f"{os.environ.get('SLLAMA_IMAGE_PREFIX', '')}{image_of(stage)}:{tag}"
-    identity = _ask_docker(image, "image", "inspect", "--format={{.Id}}", image)
-    rootless = "rootless" in _ask_docker(image, "info", "--format={{.SecurityOptions}}")
+    image = _reference(image_of(stage))
+    identity = _ask_docker("image", "inspect", "--format={{.Id}}", image)
+    rootless = "rootless" in _ask_docker("info", "--format={{.SecurityOptions}}")
     # A rootless engine maps its root to the caller.
     user = "0:0" if rootless else f"{os.getuid()}:{os.getgid()}"
     name = f"sllama-{stage}-{secrets.token_hex(6)}"
@@ -212,7 +221,21 @@ def _run_docker(stage: str, around: Surroundings, command: list[str]) -> int:
     return code
 
 
-def _ask_docker(image: str, *arguments: str) -> str:
+def _reference(image: str) -> str:
+    """Return the image's name with prefix and tag."""
+    tag = os.environ.get("SLLAMA_IMAGE_TAG") or "latest"
+    return f"{os.environ.get('SLLAMA_IMAGE_PREFIX', '')}{image}:{tag}"
+
+
+def _how_to_get(reference: str) -> str:
+    """Return the command after which docker has an image."""
+    if os.environ.get("SLLAMA_IMAGE_PREFIX"):
+        return f"docker pull {reference} (make images makes those without SLLAMA_IMAGE_PREFIX)"
+    tag = reference.rpartition(":")[2]
+    return "make images" if tag == "latest" else f"make images TAG={tag}"
+
+
+def _ask_docker(*arguments: str) -> str:
     if shutil.which("docker") is None:
         raise RuntimeSetupError(
             f"{RUNTIME_VARIABLE}=docker: no docker command here; install it, or unset the variable"
@@ -227,9 +250,7 @@ def _ask_docker(image: str, *arguments: str) -> str:
             " then log in again), or use a rootless engine"
         )
     if "No such image" in said:
-        tag = image.rpartition(":")[2]
-        made = "make images" if tag == "latest" else f"make images TAG={tag}"
-        raise RuntimeSetupError(f"no image {image} here: {made}")
+        raise RuntimeSetupError(f"no image {arguments[-1]} here: {_how_to_get(arguments[-1])}")
     raise RuntimeSetupError(f"no docker engine answers: start it, or set DOCKER_HOST ({said})")
 
 
@@ -241,9 +262,11 @@ def _sif(image: str) -> Path:
     folder = Path(os.environ.get("SLLAMA_SIF_FOLDER") or Path.home() / ".cache/sllama/images")
     path = folder.absolute() / f"{image}.sif"
     if not path.is_file():
-        raise RuntimeSetupError(
-            f"no image {path}: apptainer build {path} docker-daemon:{image}:latest"
-        )
+        reference = _reference(image)
+        made, source = f"{_how_to_get(reference)}, then ", f"docker-daemon:{reference}"
+        if os.environ.get("SLLAMA_IMAGE_PREFIX"):
+            made, source = "", f"docker://{reference}"
+        raise RuntimeSetupError(f"no image {path}: {made}apptainer build {path} {source}")
     return path
 
 

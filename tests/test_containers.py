@@ -5,6 +5,7 @@ import re
 import signal
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -169,16 +170,82 @@ def test_an_engine_that_cannot_is_refused_in_one_line(
 @pytest.mark.parametrize(
     ("tag", "advice"),
     [
-        ("", "no image sllama-data:latest here: make images\n"),
-        ("mine", "no image sllama-data:mine here: make images TAG=mine\n"),
+        ("", "make images"),
+        ("mine", "make images TAG=mine"),
     ],
 )
 def test_the_advice_makes_the_image_that_is_missing(
     fake: FakeEngine, tag: str, advice: str
 ) -> None:
-    done = fake.launch("docker", "encode", FAKE_FAILURE="No such image", SLLAMA_IMAGE_TAG=tag)
+    image = f"sllama-data:{tag or 'latest'}"
+    environment = {"FAKE_FAILURE": "No such image", "SLLAMA_IMAGE_TAG": tag}
+    done = fake.launch("docker", "encode", **environment)
     assert done.returncode == 2
-    assert done.stderr.endswith(advice)
+    assert done.stderr.endswith(f"no image {image} here: {advice}\n")
+    done = fake.launch("apptainer", "encode", **environment)
+    path = fake.home / ".cache/sllama/images/sllama-data.sif"
+    assert done.returncode == 2
+    assert done.stderr.endswith(
+        f"no image {path}: {advice}, then apptainer build {path} docker-daemon:{image}\n"
+    )
+
+
+def test_an_image_with_a_prefix_comes_from_where_the_prefix_says(fake: FakeEngine) -> None:
+    image = "registry.example/team/sllama-data:mine"
+    environment = {"SLLAMA_IMAGE_PREFIX": "registry.example/team/", "SLLAMA_IMAGE_TAG": "mine"}
+    advice = f"docker pull {image} (make images makes those without SLLAMA_IMAGE_PREFIX)"
+    done = fake.launch("docker", "encode", FAKE_FAILURE="No such image", **environment)
+    assert done.stderr.endswith(f"no image {image} here: {advice}\n")
+    done = fake.launch("apptainer", "encode", **environment)
+    path = fake.home / ".cache/sllama/images/sllama-data.sif"
+    assert done.stderr.endswith(f"no image {path}: apptainer build {path} docker://{image}\n")
+
+
+@pytest.mark.parametrize("runtime", ["docker", "apptainer"])
+def test_what_lies_outside_the_folder_is_mounted_read_only(
+    fake: FakeEngine, tmp_path: Path, runtime: str
+) -> None:
+    corpus, pairs = tmp_path / "my corpus", tmp_path / "pairs"
+    for folder in (corpus, pairs):
+        folder.mkdir()
+    (fake.folder / "sllama-data.sif").touch()
+    mounts = {"SLLAMA_MOUNTS": f"{corpus}:{pairs}:", "SLLAMA_SIF_FOLDER": str(fake.folder)}
+    done = fake.launch(runtime, "download", **mounts)
+    assert done.returncode == 0, done.stderr
+    words, _ = fake.call("run" if runtime == "docker" else "exec")
+    there, only = ("target", "readonly") if runtime == "docker" else ("destination", "ro")
+    for folder in (corpus, pairs):
+        assert f"--mount=type=bind,source={folder},{there}={folder},{only}" in words
+
+
+@pytest.mark.parametrize("listed", ["{folder}:/nowhere/at/all", "corpus", "../corpus"])
+def test_a_mount_that_is_not_there_or_not_named_from_the_root_is_refused(
+    fake: FakeEngine, listed: str
+) -> None:
+    done = fake.launch("docker", "download", SLLAMA_MOUNTS=listed.format(folder=fake.folder))
+    wrong = listed.rpartition(":")[2]
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: SLLAMA_MOUNTS: {wrong} is no folder or file named from")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_folder_that_a_stage_writes_stays_writable_among_the_mounts(tmp_path: Path) -> None:
+    environment = {"HF_HOME": str(tmp_path / "hub"), "SLLAMA_MOUNTS": f"{tmp_path}:/etc"}
+    environment |= dict.fromkeys(("SLLAMA_CHECKPOINTS", "SLLAMA_PROTECTED_DATA"), str(tmp_path))
+    mounts = containers.gather("encode", tmp_path, environment, "docker").mounts
+    assert mounts == {tmp_path: True, tmp_path / "hub": True, Path("/etc"): False}
+
+
+def test_a_terminal_is_passed_on_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    around = containers.Surroundings(tmp_path, {}, {}, gpus=False)
+    for output, errors in ((True, True), (True, False), (False, True), (False, False)):
+        monkeypatch.setattr(sys, "stdout", SimpleNamespace(isatty=lambda there=output: there))
+        monkeypatch.setattr(sys, "stderr", SimpleNamespace(isatty=lambda there=errors: there))
+        words = containers.docker_command("image", "name", "1:1", around, ["true"])
+        # Redirected to a file, the one would be mixed into the other.
+        assert ("--tty" in words) == (output and errors)
 
 
 def test_no_engine_is_refused_in_one_line(fake: FakeEngine) -> None:

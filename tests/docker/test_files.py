@@ -79,6 +79,7 @@ def test_compose_runs_every_stage_once_in_its_image_hardened() -> None:
     for service in compose().values():
         image = service["image"].split(":")[0]
         assert all(image_of(stage) == image for stage in service["command"])
+        assert service["pull_policy"] == "never"
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
         ran += service["command"]
