@@ -3,6 +3,7 @@
 import argparse
 import importlib.metadata
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -21,6 +22,8 @@ _NEEDS_TOKENS = "heldout"
 _UNKNOWN_COMMIT = "unknown"
 _ON_ROOTLESS = "on a rootless engine with --user 0:0"
 _IGNORED_IN_FRESH = {"lost+found"}
+_COMPUTING = {"train", "evaluate"}
+_CONTAINER = re.compile("[0-9a-f]{12}")
 _CODE = ("pipeline", "recipes", "stages")
 
 
@@ -82,7 +85,7 @@ def train(recipe: str | None, workspace: Path) -> int:
             print(
                 "it goes with this container; to keep it, mount a folder (empty, or a checkout): "
                 f"docker run --user $(id -u):$(id -g) -v $PWD:/workspace ... ({_ON_ROOTLESS}); "
-                f"or now: docker cp {os.uname().nodename}:{workspace}/models/sllama ."
+                f"or, unless this was --rm: docker cp {_container()}:{workspace}/models/sllama ."
             )
     return code
 
@@ -112,7 +115,12 @@ def whole_chain(recipe: str, code: Path, folder: Path) -> int:
 
 
 def stages(names: list[str]) -> int:
-    """Run stages one after another by the commands of dvc.yaml, without DVC."""
+    """Run stages one after another by the commands of dvc.yaml, without DVC.
+
+    SllamaError: this image has no torch, and one of them computes with it.
+    """
+    if _COMPUTING & set(names):
+        _tell_about_gpu()
     described = read_yaml(Path("dvc.yaml"))["stages"]
     tasks = load_params(PARAMS_FILE).evaluate.tasks
     for name in names:
@@ -175,6 +183,8 @@ def evaluate_model(words: list[str], code: Path) -> int:
 
 def execute(words: list[str]) -> int:
     """Become the command `words`."""
+    if words[:2] == ["dvc", "repro"] or words[:3] == ["dvc", "exp", "run"]:
+        _tell_about_gpu()
     os.execvp(words[0], words)  # noqa: S606
 
 
@@ -197,8 +207,21 @@ def _read_code(folder: Path) -> dict[Path, bytes]:
     }
 
 
+def _container() -> str:
+    """Return what docker on the host calls this container, as far as that is known here."""
+    # Its name inside, unless that was chosen (--hostname) or is the host's (--network host).
+    name = os.uname().nodename
+    return name if _CONTAINER.fullmatch(name) else "<container, as docker ps --all names it>"
+
+
 def _tell_about_gpu() -> None:
-    if importlib.metadata.version("torch").endswith("+cpu"):
+    try:
+        version = importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError as error:
+        raise SllamaError(
+            "this image has no torch: train runs in sllama-train, evaluate in sllama-eval too"
+        ) from error
+    if version.endswith("+cpu"):
         print("this image has the CPU build of torch: running on the CPU", flush=True)
     elif not (Path("/dev/nvidiactl").exists() or Path("/dev/dxg").exists()):
         print(

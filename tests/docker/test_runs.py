@@ -3,7 +3,9 @@
 import os
 import shutil
 import sys
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -174,3 +176,90 @@ def test_an_empty_folder_keeps_the_images_commit_until_its_code_is_another(
     (workspace / "pipeline/mine.py").unlink()
     (code / "pipeline/a.py").write_text("of a newer image\n")
     assert named() is None
+
+
+NO_GPU = "no GPU in this container (docker run --gpus all ...): running on the CPU"
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container with torch for CUDA on a machine without a GPU."""
+    exists = Path.exists
+    devices = {Path("/dev/nvidiactl"), Path("/dev/dxg")}
+    monkeypatch.setattr(Path, "exists", lambda path: path not in devices and exists(path))
+    monkeypatch.setattr("importlib.metadata.version", lambda package: "2.13.0")
+
+
+@pytest.mark.parametrize("names", [["train"], ["train", "evaluate"], ["evaluate"]])
+def test_stages_that_compute_say_that_there_is_no_gpu(
+    commands: list[list[str]],
+    no_gpu: None,
+    names: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert runs.stages(names) == 0
+    assert capsys.readouterr().out.splitlines() == [NO_GPU]
+    assert runs.stages(["encode", "report"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "computes"),
+    [
+        ("dvc repro", True),
+        ("dvc repro -s encode", True),
+        ("dvc exp run -S seed=2", True),
+        ("dvc exp show", False),
+        ("dvc dag", False),
+        ("python", False),
+    ],
+)
+def test_dvc_says_that_there_is_no_gpu_where_it_runs_stages(
+    no_gpu: None,
+    words: str,
+    computes: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    became: list[list[str]] = []
+    monkeypatch.setattr(os, "execvp", lambda program, words: became.append(words))
+    runs.execute(words.split())
+    assert became == [words.split()]
+    assert (capsys.readouterr().out.splitlines() == [NO_GPU]) == computes
+
+
+def test_an_image_without_torch_says_where_training_runs(
+    commands: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def version(package: str) -> str:
+        raise PackageNotFoundError(package)
+
+    monkeypatch.setattr("importlib.metadata.version", version)
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(SllamaError, match="this image has no torch: train runs in sllama-train"):
+        runs.stages(["encode", "train"])
+    assert commands == []
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("0123456789ab", "0123456789ab"),
+        ("my-machine", "<container, as docker ps --all names it>"),  # --network host
+    ],
+)
+def test_how_to_keep_the_model_names_the_container_if_its_name_is_known(
+    no_gpu: None,
+    host: str,
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(nodename=host))
+    monkeypatch.setattr(runs, "_dvc", lambda *words: 0)
+    assert runs.train(None, tmp_path) == 0
+    copied = f"or, unless this was --rm: docker cp {name}:{tmp_path}/models/sllama ."
+    assert capsys.readouterr().out.splitlines()[-1].endswith(copied)
