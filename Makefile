@@ -75,8 +75,9 @@ $(VENV_MUTANTS)/.installed: requirements-mutants.txt $(VENV)/.installed
 # report marks as safe only the drawings and the style sheet that it made itself.
 BANDIT_SKIP := B506,B615,B704
 
-audit: $(VENV_AUDIT)/.installed ## known weaknesses: bandit over the code, pip-audit over the pins
+audit: $(VENV_AUDIT)/.installed ## known weaknesses: bandit over the code, hadolint over the Dockerfile, pip-audit over the pins
 	@$(VENV_AUDIT)/bin/bandit --quiet --recursive --severity-level medium --skip $(BANDIT_SKIP) pipeline stages docker
+	@$(VENV_AUDIT)/bin/hadolint Dockerfile
 	@$(VENV_AUDIT)/bin/python tests/security/audit.py requirements.txt
 
 $(VENV_AUDIT)/.installed: requirements-audit.txt
