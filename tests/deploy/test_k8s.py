@@ -1,4 +1,4 @@
-"""Kubernetes manifests against those parts of the API's schema that they use, and our own rules."""
+"""Kubernetes manifests against the schemas of the API, and our own rules."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +12,7 @@ from tests.imports import ROOT
 
 FOLDER = ROOT / "deploy" / "k8s"
 MANIFESTS = sorted(FOLDER.glob("*.yaml"))
+INSTALL = "pip install -r requirements-tests.txt"
 IMAGES = {"sllama-data", "sllama-train", "sllama-eval"}
 
 # A type, a list of one schema, or the fields of a mapping. Fields that end in ! are required.
@@ -108,6 +109,30 @@ def test_manifests_have_the_fields_of_their_kind(path: Path) -> None:
     spec = SCHEMAS[manifest["apiVersion"], manifest["kind"]]
     whole = {"apiVersion!": str, "kind!": str, "metadata!": METADATA, "spec!": spec}
     assert list(faults(manifest, whole)) == []
+
+
+def jobs_and_claims() -> Iterator[tuple[str, dict[str, Any]]]:
+    """What Kubernetes itself has a schema of: of a JobSet, which it has none of, the jobs."""
+    for path in MANIFESTS:
+        manifest = load(path)
+        if manifest["kind"] == "JobSet":
+            for job in manifest["spec"]["replicatedJobs"]:
+                yield path.name, {"apiVersion": "batch/v1", "kind": "Job", **job["template"]}
+        else:
+            yield path.name, manifest
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["1.27", "1.32", "1.37"])
+@pytest.mark.parametrize(("name", "resource"), jobs_and_claims())
+def test_manifests_are_valid_by_the_schemas_of_kubernetes(
+    name: str, resource: dict[str, Any], version: str
+) -> None:
+    kubernetes_validate = pytest.importorskip("kubernetes_validate", reason=INSTALL)
+    kubernetes_validate.validate(resource, version, strict=True)
+    broken = {**resource, "spec": {**resource["spec"], "a field of nobody": 1}}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(broken, version, strict=True)
 
 
 def test_the_schema_finds_faults() -> None:
