@@ -59,7 +59,7 @@ class Ranks:
             if first + self.rank < count:
                 yield first + self.rank
             if self.size > 1 and not patient:
-                if torch.cuda.is_initialized():
+                if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
                     # What a device has still to do would be waited for after they met.
                     torch.cuda.synchronize()
                 self.largest(0)
