@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from pipeline.config import Params
-from pipeline.report import write_report
+from pipeline.report.build import write_report
 from pipeline.stage import Made, run_stage
 
 

@@ -70,3 +70,29 @@ def test_a_venv_whose_python_is_gone_is_told_of(checkout: Checkout) -> None:
     dvc.write_text(dvc.read_text().replace("#!/bin/sh", "#!/gone/.venv/bin/python"))
     with pytest.raises(AssertionError, match=r"rm -r \.venv, and run this again"):
         checkout.run("make", "install")
+
+
+def test_the_paper_at_toy_size_runs_its_rows_in_two_halves(checkout: Checkout) -> None:
+    log = checkout.folder / "log"
+    write_program(checkout.folder / ".venv/bin/dvc", f'echo "$*" >>{log}')
+    (checkout.folder / "paper").mkdir()
+    checkout.run("make", "paper")
+    first, *halves, last = log.read_text().splitlines()
+    kinds = ("train", "paper_reload", "evaluate")
+    assert first == "repro paper/dvc.yaml:encode paper/dvc.yaml:paper_benchmarks"
+    assert sorted(halves) == [
+        "--wait-for-lock repro -s --glob "
+        + " ".join(f"paper/dvc.yaml:{kind}@{names}" for kind in kinds)
+        for names in ("[!a-l]*", "[a-l]*")
+    ]
+    assert last == "repro paper/dvc.yaml"
+
+
+@pytest.mark.parametrize("half", ["[!a-l]", "[a-l]"])
+def test_a_half_that_fails_ends_it_before_the_tables(checkout: Checkout, half: str) -> None:
+    log = checkout.folder / "log"
+    fails = f'echo "$*" >>{log}; case "$*" in *"@{half}"*) exit 3;; esac'
+    write_program(checkout.folder / ".venv/bin/dvc", fails)
+    with pytest.raises(AssertionError, match="Error"):
+        checkout.run("make", "paper")
+    assert "repro paper/dvc.yaml" not in log.read_text().splitlines()

@@ -204,9 +204,12 @@ def reading(data: Path, metadata: dict[str, Any]) -> Iterator[Item]:
 def _numbered(
     data: Path, metadata: dict[str, Any]
 ) -> Iterator[tuple[Path, int, dict[str, Any], str]]:
-    """Yield file, number and row of each item of a folder, and what messages call it."""
+    """Yield file, number and row of each item of a folder, and what messages call it.
+
+    `first` (metadata): no more than so many of each file.
+    """
     for path in jsonl_files(locate(data, metadata["folder"])):
-        for number, row in enumerate(read_rows(path)):
+        for number, row in enumerate(read_rows(path)[: metadata.get("first")]):
             yield path, number, row, f"{path}, item {number}"
 
 

@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from pipeline.errors import SllamaError
 from pipeline.evaluate.items import Item
@@ -21,6 +21,7 @@ class _Read(Settings):
 
 class _InFolder(Settings):
     folder: str
+    first: int | None = Field(default=None, gt=0)
     prefix: str = ""
     drop_nothing: bool = False
 

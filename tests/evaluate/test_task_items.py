@@ -1,6 +1,7 @@
 """A mistake in a task's file, or a file of its data without items, is one line."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,17 @@ def test_a_file_without_items_is_no_paradigm_that_is_left_out(tmp_path: Path, te
     (tmp_path / "demo" / "others.jsonl").write_text(text)
     with pytest.raises(SllamaError, match=r"others\.jsonl: no items; fetch it again, or leave"):
         read_items("demo_pairs", tmp_path, metadata)
+
+
+def test_a_task_may_take_the_first_items_of_each_file(tmp_path: Path) -> None:
+    metadata = describe("demo_pairs_fast").metadata
+    for paradigm in ("agreement", "reflexive"):
+        write_pairs(tmp_path / "demo", paradigm, PAIRS * 25)
+    found = read_items("demo_pairs_fast", tmp_path, metadata)
+    assert Counter(item.group for item in found) == {("agreement",): 25, ("reflexive",): 25}
+    assert found[0] == read_items("demo_pairs", tmp_path, describe("demo_pairs").metadata)[0]
+    with pytest.raises(SllamaError, match="task file of demo_pairs_fast: first: "):
+        read_items("demo_pairs_fast", tmp_path, metadata | {"first": 0})
 
 
 @pytest.mark.parametrize("task", ["ewok", "ewok_2026"])

@@ -151,29 +151,6 @@ def test_the_shipped_tasks_exist_and_put_the_right_option_first(tmp_path: Path) 
         assert item.answer == 0
 
 
-def words(settings: dict[str, dict[str, Any]]) -> set[tuple[str, str | bool]]:
-    """Every key that is set to a word, or to yes or no."""
-    return {
-        (key, value)
-        for section in settings.values()
-        for key, value in section.items()
-        if isinstance(value, str | bool)
-    }
-
-
-def test_smoke_runs_a_row_of_each_kind() -> None:
-    shipped = load_settings(SHIPPED)
-    rows = [shipped.variant(name) for name in shipped.select("smoke").evaluated]
-    base = load_params(ROOT / "params.yaml").model_dump(include={"model", "train"})
-    tried = words(base).union(*(words(row.set) for row in rows))
-    assert tried >= set().union(*(words(variant.set) for variant in shipped.variants))
-    for given in ("decay_multiple", "parameters_of", "against", "reloaded"):
-        assert any(getattr(row, given) for row in rows)
-    assert {variant.name for variant in shipped.variants if "audit" in variant.tables} <= {
-        row.name for row in rows
-    }
-
-
 def test_the_shipped_rows_cover_what_the_released_code_lets_choose() -> None:
     """A row that went from the file would go from the tables too, and nothing would be missed."""
     variants = load_settings(SHIPPED).variants
@@ -195,9 +172,10 @@ def test_the_shipped_rows_cover_what_the_released_code_lets_choose() -> None:
     assert parts >= {f"{sign}_{part}" for sign in ("no", "llama") for part in each}
 
 
-def test_full_runs_every_row() -> None:
+@pytest.mark.parametrize("profile", ["smoke", "full"])
+def test_these_profiles_run_every_row(profile: str) -> None:
     shipped = load_settings(SHIPPED)
-    assert shipped.select("full").evaluated == [variant.name for variant in shipped.variants]
+    assert shipped.select(profile).evaluated == [variant.name for variant in shipped.variants]
 
 
 def test_every_profile_but_choices_runs_the_rows_of_table_1_but_one() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.report import write_report
+from pipeline.report.build import write_report
 from tests.report.run import Run
 
 Report = Callable[[Run], Path]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.report import write_report
+from pipeline.report.build import write_report
 from tests.report.run import Run
 
 CHROMIUM = shutil.which("chromium")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.report import write_report
+from pipeline.report.build import write_report
 from pipeline.report.document import Document, compose
 from pipeline.report.html import render_html
 from pipeline.report.inputs import read_inputs

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import SllamaError
-from pipeline.report import write_report
+from pipeline.report.build import write_report
 from pipeline.report.csv_file import render_csv
 from pipeline.report.document import compose
 from pipeline.report.inputs import read_inputs

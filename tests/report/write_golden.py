@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from pipeline.report import write_report
+from pipeline.report.build import write_report
 from tests.report.run import Run
 
 GOLDEN = Path(__file__).parent / "golden"
