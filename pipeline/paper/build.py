@@ -6,11 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.io import atomic_path, write_json, write_text
+from pipeline.paper.cells import NONE
 from pipeline.paper.comparisons import audit_table, choices_table, parts_table
 from pipeline.paper.curves import curve_tables
 from pipeline.paper.figures import Drawn, draw_figures
 from pipeline.paper.headline import headline_table, significance_table
-from pipeline.paper.inputs import Folders, Inputs, read_inputs
+from pipeline.paper.inputs import Corpus, Folders, Inputs, read_inputs
 from pipeline.paper.latex import render_latex
 from pipeline.paper.settings import Settings
 from pipeline.paper.trace import means_by_variant, runs_csv, runs_table
@@ -52,7 +53,7 @@ def write_tables(settings: Settings, folders: Folders, out: Path, metrics: Path,
         **{f"{name}.svg": drawn.svg for name, drawn in figures.items()},
     }
     for name, table in tables.items():
-        files[f"{name}.csv"] = render_csv(table)
+        files[f"{name}.csv"] = render_csv(table, inputs.corpus)
         files[f"{name}.tex"] = render_latex(table, name)
     for name, content in files.items():
         write_text(out / name, content)
@@ -102,12 +103,15 @@ def compose_document(
     )
 
 
-def render_csv(table: Table) -> str:
-    """The table's cells as they are shown; runs_csv has the unrounded figures."""
+def render_csv(table: Table, corpus: Corpus | None) -> str:
+    """The table's cells as they are shown, and the corpus of each row that is ours, for a file
+    without caption and notes; runs_csv has the unrounded figures.
+    """
     target = io.StringIO()
     writer = csv.writer(target, lineterminator="\n")
-    writer.writerow(table.columns)
-    writer.writerows(row.cells for row in table.rows)
+    writer.writerow((*table.columns, "Corpus"))
+    own = NONE if corpus is None else str(corpus)
+    writer.writerows((*row.cells, NONE if row.kind == "published" else own) for row in table.rows)
     return target.getvalue()
 
 

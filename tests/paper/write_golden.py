@@ -6,7 +6,13 @@ from pathlib import Path
 from tests.paper.made_up import write_all
 
 GOLDEN = Path(__file__).parent / "golden"
-NAMES = ("tables/tables.md", "tables/headline.tex", "tables/audit.csv", "runs.csv")
+NAMES = (
+    "tables/tables.md",
+    "tables/headline.tex",
+    "tables/headline.csv",
+    "tables/audit.csv",
+    "runs.csv",
+)
 
 
 def main() -> None:
