@@ -139,7 +139,7 @@ tables: install ## the paper's tables of the runs on record (paper/ledger.csv), 
 	@git diff --quiet HEAD -- params.yaml recipes paper/params.yaml || echo "note: params.yaml, recipes/ or paper/params.yaml differ from the last commit; runs of another recipe do not count"
 	@python -m stages.paper_plan --out $(TABLES)/plan --quiet
 	@python -m stages.paper_report --plan $(TABLES)/plan --ledger paper/ledger.csv --results paper/results --models paper/models \
-		--tokens paper/data/tokens/tokens.json --out $(TABLES)/tables --metrics $(TABLES)/metrics.json --runs $(TABLES)/runs.csv --quiet
+		--tokens paper/data/tokens/tokens.json --speed paper/speed.json --out $(TABLES)/tables --metrics $(TABLES)/metrics.json --runs $(TABLES)/runs.csv --quiet
 	@echo "tables: $(TABLES)/tables/tables.html"
 
 bench-train: install ## own training step against the released one; the last line is the ratio

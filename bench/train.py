@@ -15,7 +15,6 @@ import gc
 import statistics
 import subprocess
 import sys
-import time
 
 import torch
 
@@ -30,6 +29,7 @@ from bench.whole_run import (
 )
 from pipeline.config import Params
 from pipeline.data.sampler import WindowSampler
+from pipeline.speed import time_in_turn
 from pipeline.train.build import build_model
 from pipeline.train.device import Numerics, choose_numerics, deterministic_kernels
 from pipeline.train.dry_run import peak_resident_bytes
@@ -69,7 +69,8 @@ def _report(params: Params, numerics: Numerics, options: argparse.Namespace) -> 
     """Print the table; return the seconds of a released step."""
     length = params.train.sequence_length
     names = ["released", "eager"] + ([] if options.eager else ["compiled"])
-    times = _interleaved({name: _step_of(name, params, numerics) for name in names}, options.steps)
+    steps = {name: _step_of(name, params, numerics) for name in names}
+    times = time_in_turn(steps, options.steps, WARM_UP_STEPS)
     memory = {name: _memory_of(name, options.batch_size) for name in names}
     tokens = options.batch_size * length
     flops = tokens * training_flops_per_token(build_model(params, VOCABULARY), length)
@@ -130,17 +131,6 @@ def _report_ratio(measured: Times, released: float) -> None:
     print(f"released loop: {released:.1f} s (steps as timed above, without its own evaluations)")
     print(f"end to end against the released loop: {released / measured.total:.1f}x")
     print(f"{released / measured.loop:.1f}x")
-
-
-def _interleaved(steps: dict[str, Step], count: int) -> dict[str, list[float]]:
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for turn in range(WARM_UP_STEPS + count):
-        for name, step in steps.items():
-            started = time.perf_counter()
-            step()
-            if turn >= WARM_UP_STEPS:
-                times[name].append(time.perf_counter() - started)
-    return times
 
 
 def _ratio(slow: list[float], fast: list[float]) -> float:

@@ -33,6 +33,7 @@ IMAGES = {
     "paper_plan": "sllama-train",
     "paper_benchmarks": "sllama-data",
     "paper_cost": "sllama-data",
+    "paper_speed": "sllama-train",
     "paper_reload": "sllama-train",
     "paper_null": "sllama-eval",
     "paper_curve": "sllama-eval",

@@ -14,6 +14,7 @@ _WRITTEN = (
     "paper/params.yaml",
     "paper/metrics.json",
     "paper/runs.csv",
+    "paper/speed.json",
 )
 _CODE = (":(top)", *(f":(top,exclude,glob){path}" for path in _WRITTEN))
 

@@ -1,6 +1,7 @@
 """Stage paper_report: the paper's tables and figures from the runs that paper/params.yaml names."""
 
 from argparse import ArgumentParser, Namespace
+from dataclasses import fields
 from pathlib import Path
 
 from pipeline.config import Params
@@ -18,6 +19,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--plan", type=Path, required=True, help="the resolved recipes")
     parser.add_argument("--tokens", type=Path, required=True, help="tokens.json of the encoding")
     parser.add_argument("--ledger", type=Path, required=True, help="figures of runs not here (CSV)")
+    parser.add_argument("--speed", type=Path, required=True, help="steps timed in turn (JSON)")
     parser.add_argument("--out", type=Path, required=True, help="folder of the tables")
     parser.add_argument("--metrics", type=Path, required=True, help="the means, by variant")
     parser.add_argument("--runs", type=Path, required=True, help="every run, unrounded (CSV)")
@@ -26,7 +28,7 @@ def arguments(parser: ArgumentParser) -> None:
 def work(params: Params, options: Namespace) -> Made:
     settings = load_settings(options.settings)
     require_current(settings, options.plan, options.params)
-    folders = Folders(options.results, options.models, options.plan, options.tokens, options.ledger)
+    folders = Folders(**{part.name: getattr(options, part.name) for part in fields(Folders)})
     print(write_tables(settings, folders, options.out, options.metrics, options.runs))
     return Made(options.out, settings.selected.model_dump())
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from statistics import quantiles
 
 from pipeline.paper.inputs import Inputs, require_same_items
 from pipeline.paper.run import Run, Scores
@@ -77,12 +78,12 @@ def component_cells(runs: Sequence[Run]) -> tuple[str, ...]:
     return tuple(count(sizes[name]) if name in sizes else NONE for name in COMPONENTS)
 
 
-def speed_cell(runs: Sequence[Run]) -> str:
-    """Tokens a second in training, the mean of the runs whose record is at hand."""
-    speeds = [speed for run in runs if (speed := run.origin.tokens_per_second)]
-    if speeds:
-        return count(round(sum(speeds) / len(speeds)))
-    return NOT_AVAILABLE if runs else NOT_RUN
+def speed_cell(ratios: Sequence[float] | None) -> str:
+    """How many times as fast: the median over turns, in brackets the middle half of them."""
+    if ratios is None:
+        return NOT_RUN
+    low, middle, high = (fixed(q, 2) for q in quantiles(ratios, n=4, method="inclusive"))
+    return f"{middle} ({low} to {high})" if low != high else middle
 
 
 def seeds_cell(runs: Sequence[Run]) -> str:

@@ -21,6 +21,7 @@ from pipeline.paper.inputs import Inputs
 from pipeline.paper.rows import label_of, labelled, row_kind
 from pipeline.paper.run import Run
 from pipeline.paper.settings import TableName, Variant
+from pipeline.paper.speed import speed_note
 from pipeline.paper.statistics import spread
 from pipeline.report.records import ChoiceFigures
 from pipeline.report.tables import Row, Table
@@ -35,6 +36,8 @@ _INTERVAL = (
 
 def parts_table(inputs: Inputs) -> Table:
     """Table 2: each reduction taken from SLlama, each added to a Llama."""
+    reference = inputs.settings.reference
+    base = label_of(inputs, reference, "parts")
     rows = []
     for label, variant in labelled(inputs, "parts"):
         runs = inputs.runs.get(variant.name, [])
@@ -46,7 +49,7 @@ def parts_table(inputs: Inputs) -> Table:
             *_difference(inputs, variant, runs),
             choice_cell(inputs, runs, "heldout", "bits_per_byte"),
             _bits_change(inputs, variant, runs),
-            speed_cell(runs),
+            speed_cell(inputs.speed.ratios(variant.name, reference)),
             seeds_cell(runs),
         )
         rows.append(Row(cells, row_kind(inputs, variant, runs)))
@@ -63,7 +66,7 @@ def parts_table(inputs: Inputs) -> Table:
             *_DIFFERENCE,
             "Bits per byte",
             "Change of bits",
-            "Tokens a second",
+            f"Speed, {base} = 1",
             "Seeds",
         ),
         tuple(rows),
@@ -71,9 +74,8 @@ def parts_table(inputs: Inputs) -> Table:
         (
             _bases(inputs, "parts"),
             _INTERVAL,
-            "A tensor that several layers share is counted once. Speed is that of the training "
-            "loop as it ran on the machines listed under Runs: other runs may have shared the "
-            "device, so it does not compare the models.",
+            "A tensor that several layers share is counted once.",
+            speed_note(inputs.speed, reference, base),
         ),
     )
 

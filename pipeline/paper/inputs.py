@@ -24,6 +24,7 @@ from pipeline.paper.recorded import (
 from pipeline.paper.run import Null, Origin, Run, Sizes
 from pipeline.paper.scores import Results, read_tasks
 from pipeline.paper.settings import Role, Settings, Variant
+from pipeline.paper.speed import Speed, read_speed
 from pipeline.report.records import Evaluation, Tokens, TrainMetrics
 
 _log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class Folders:
     plan: Path
     tokens: Path
     ledger: Path
+    speed: Path
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class Inputs:
     runs: dict[str, list[Run]]
     nulls: dict[str, Null]
     data_fingerprint: str | None
+    speed: Speed
 
     @property
     def pairs(self) -> str:
@@ -116,7 +119,7 @@ def read_inputs(settings: Settings, folders: Folders) -> Inputs:
     nulls = read_nulls(settings, folders.results / "null", tokens, wanted, ledger, data)
     recipes = {run.config_fingerprint for found in runs.values() for run in found}
     corpus = _corpus(_of_plan(tokens, wanted, folders.tokens), ledger.corpus(recipes | {data}))
-    return Inputs(settings, corpus, runs, nulls, data)
+    return Inputs(settings, corpus, runs, nulls, data, read_speed(folders.speed, folders.plan))
 
 
 def require_same_items(runs: Sequence[Run], task: str) -> None:

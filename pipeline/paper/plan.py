@@ -13,7 +13,7 @@ import yaml
 
 from pipeline.config import PARAMS_FILE, ModelConfig, Params, TrainConfig, parse_params
 from pipeline.errors import SllamaError
-from pipeline.io import read_yaml, write_text
+from pipeline.io import read_yaml, sha256_file, write_text
 from pipeline.paper.settings import Settings, Variant
 from pipeline.recipes import RECIPES, apply_overrides, load_recipe
 
@@ -46,7 +46,8 @@ def write_plan(
     params: Path = PARAMS_FILE,
     recipes: Path = RECIPES,
 ) -> list[str]:
-    """Write data.yaml, evaluate-<seed>.yaml and <variant>-<seed>.yaml into `out`.
+    """Write data.yaml, evaluate-<seed>.yaml and <variant>-<seed>.yaml into `out`, and timed.yaml:
+    which of those Table 2 times, by their SHA-256.
 
     Returns a line on the size of each run.
     SllamaError: an override that is no key of the recipe, or values that do not go together.
@@ -64,6 +65,13 @@ def write_plan(
             lines.append(_describe(name, run, count))
     for name, values in files.items():
         write_text(out / f"{name}.yaml", yaml.safe_dump(values, sort_keys=False))
+    seed = settings.selected.seeds[0]
+    timed = {
+        name: {"seed": seed, "recipe": sha256_file(out / f"{name}-{seed}.yaml")}
+        for name in settings.selected.trained
+        if "parts" in settings.variant(name).tables
+    }
+    write_text(out / "timed.yaml", yaml.safe_dump(timed, sort_keys=False))
     return lines
 
 

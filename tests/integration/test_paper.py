@@ -84,7 +84,7 @@ def test_the_lock_and_the_figures_are_in_git_and_nothing_else(checkout: Checkout
     tracked = checkout.run("git", "ls-files", "paper").split()
     assert sorted(Path(name).name for name in tracked) == [
         ".dvcignore", ".gitignore", "dvc.lock", "dvc.yaml", "glue.json", "ledger.csv",
-        "metrics.json", "params.yaml", "runs.csv",
+        "metrics.json", "params.yaml", "runs.csv", "speed.json",
     ]  # fmt: skip
     assert checkout.run("git", "status", "--porcelain") == ""
 

@@ -106,6 +106,7 @@ def write_runs(root: Path, stand_in: bool = True) -> Folders:
         plan=root / "plan",
         tokens=root / "tokens.json",
         ledger=root / "ledger.csv",
+        speed=root / "speed.json",
     )
     _write(folders.tokens, _tokens(stand_in))
     _write(folders.plan / "data.yaml", {"data": {"source": CORPUS[stand_in]}})
@@ -123,6 +124,7 @@ def write_runs(root: Path, stand_in: bool = True) -> Folders:
                 _write(folders.plan / f"{name}.yaml", {**_recipe(variant, seed), "data": data})
         curve = folders.results / "curves" / f"ours-{seed}" / "chck_1M.json"
         _write(curve, _evaluation("damaged", seed, bits=3.0))
+    _write(folders.speed, _speed(folders.plan))
     uniform = folders.results / "null" / "uniform.json"
     _write(uniform, _null())
     _write(provenance_path(uniform), _scoring(uniform))
@@ -151,6 +153,23 @@ def write_all(root: Path) -> Path:
         settings(), write_runs(root), made / "tables", made / "metrics.json", made / "runs.csv"
     )
     return made
+
+
+def _speed(plan: Path) -> dict[str, Any]:
+    """The peer is 1.5, 2 and 4 times as fast in three turns."""
+    seconds = {"ours": [0.5, 0.5, 1.0], "peer": [1 / 3, 0.25, 0.25]}
+    rows = {
+        name: {
+            "seed": 1,
+            "recipe": sha256_file(plan / f"{name}-1.yaml"),
+            "mode": "float32, eager",
+            "tokens": 1000,
+            "seconds": turns,
+        }
+        for name, turns in seconds.items()
+    }
+    machine = {"processor": "a processor", "threads": 2}
+    return {"rows": rows, "commit": "0123456789abcdef", "dirty": False, "machine": machine}
 
 
 def _kinds(right: int) -> list[str]:

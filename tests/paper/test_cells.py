@@ -27,7 +27,6 @@ from pipeline.paper.cells import (
 )
 from pipeline.paper.inputs import Inputs
 from pipeline.paper.rows import label_of, labelled, row_kind
-from pipeline.paper.run import Origin
 from tests.paper.made_up import inputs
 
 
@@ -57,7 +56,7 @@ def test_very_small_p_values_are_only_called_small() -> None:
 def test_without_runs_every_cell_says_so(made: Inputs) -> None:
     assert size_cells([]) == ("not run",) * 3
     assert component_cells([]) == ("not run",) * 4
-    assert speed_cell([]) == seeds_cell([]) == score_cell([], "accuracy") == "not run"
+    assert speed_cell(None) == seeds_cell([]) == score_cell([], "accuracy") == "not run"
     assert (
         choice_cell(made, [], "pairs") == choice_cell(made, made.runs["ours"], "glue") == "not run"
     )
@@ -75,12 +74,9 @@ def test_a_figure_needs_every_seed(made: Inputs) -> None:
     assert choice_cell(made, [first, unscored], "ewok") == "data missing"
 
 
-def test_the_speed_is_the_mean_of_the_records_at_hand(made: Inputs) -> None:
-    first, second = made.runs["ours"]
-    assert speed_cell([first, second]) == "1,500"
-    unknown = replace(first, origin=Origin())
-    assert speed_cell([unknown, second]) == "2,000"
-    assert speed_cell([unknown, unknown]) == "not available"
+def test_the_speed_is_the_median_turn_with_its_middle_half() -> None:
+    assert speed_cell([1.5, 4.0, 2.0]) == "2.00 (1.75 to 3.00)"
+    assert speed_cell([1.0, 1.0]) == "1.00"
 
 
 def test_runs_are_paired_by_their_seeds(made: Inputs) -> None:

@@ -69,11 +69,6 @@ def test_a_reloaded_row_claims_no_parameters(tmp_path: Path) -> None:
         assert cells[1 : 1 + count] == ("–",) * count
 
 
-def test_the_speed_is_said_to_compare_nothing(tmp_path: Path) -> None:
-    text = notes(tables(tmp_path)["parts"])
-    assert "other runs may have shared the device, so it does not compare the models." in text
-
-
 def test_the_faults_are_those_of_the_row_that_has_them(tmp_path: Path) -> None:
     values = settings_values()
     assert "labels shifted twice" not in notes(tables(tmp_path, values)["headline"])

@@ -87,7 +87,7 @@ def test_the_cost_of_a_training_is_told_before_it_starts() -> None:
 
 
 def test_the_committed_figures_are_those_of_the_lock() -> None:
-    """Four files are committed together: one that was left behind would tell of other runs."""
+    """The files are committed together: one that was left behind would tell of other runs."""
     lock = yaml.safe_load((ROOT / "paper" / "dvc.lock").read_text())["stages"]["paper_report"]
     recorded = {out["path"]: out["md5"] for out in lock["outs"]}
     for name in ("paper/metrics.json", "paper/runs.csv"):

@@ -45,7 +45,9 @@ def on_record(tmp_path_factory: pytest.TempPathFactory) -> Read:
             run(paper_plan, settings=selected, out=folder / "plan")
         absent = folder / "absent"
         ledger = ROOT / "paper" / "ledger.csv"
-        return read_inputs(settings, Folders(absent, absent, folder / "plan", absent / "t", ledger))
+        return read_inputs(
+            settings, Folders(absent, absent, folder / "plan", absent / "t", ledger, absent)
+        )
 
     return read
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.config import load_params
 from pipeline.errors import SllamaError
-from pipeline.io import read_yaml
+from pipeline.io import read_yaml, sha256_file
 from pipeline.paper.plan import fit_sizes, require_current, write_plan
 from pipeline.paper.settings import load_settings, parse_settings
 from stages.paper_plan import _count as count
@@ -27,7 +27,7 @@ def plan(out: Path, values: dict[str, Any] | None = None) -> dict[str, str]:
 def test_a_file_for_each_run_and_what_is_common(tmp_path: Path) -> None:
     made = plan(tmp_path)
     assert sorted(made) == [
-        "data", "evaluate-1", "evaluate-2", "ours-1", "ours-2", "peer-1", "peer-2",
+        "data", "evaluate-1", "evaluate-2", "ours-1", "ours-2", "peer-1", "peer-2", "timed",
     ]  # fmt: skip
     assert load_params(tmp_path / "peer-2.yaml").seed == 2
     assert load_params(tmp_path / "peer-2.yaml").model.attention == "mha"
@@ -35,10 +35,19 @@ def test_a_file_for_each_run_and_what_is_common(tmp_path: Path) -> None:
     assert load_params(tmp_path / "evaluate-1.yaml").evaluate.null_scorers == []
 
 
+def test_the_rows_of_table_2_are_timed_by_their_recipes_with_the_first_seed(tmp_path: Path) -> None:
+    timed = yaml.safe_load(plan(tmp_path)["timed"])
+    assert timed == {
+        name: {"seed": 1, "recipe": sha256_file(tmp_path / f"{name}-1.yaml")}
+        for name in ("ours", "peer")
+    }
+
+
 def test_one_more_variant_changes_no_other_file(tmp_path: Path) -> None:
     before = plan(tmp_path / "before")
     values = settings_values()
     values["variants"][2]["profiles"] = ["small"]
+    del values["variants"][2]["tables"]["parts"]  # whose rows are timed together
     values["selected"] = settings(values).select("small").model_dump()
     after = plan(tmp_path / "after", values)
     assert set(after) - set(before) == {"later-1", "later-2"}
@@ -70,7 +79,7 @@ def test_what_shapes_no_result_reaches_the_trainings_where_it_is_set(tmp_path: P
     values["variants"][1]["set"] |= {"train": {"on_out_of_memory": "halve"}}
     after = plan(tmp_path / "after", values)
     assert {name for name in after if after[name] != before[name]} == {
-        "ours-1", "ours-2", "peer-1", "peer-2",
+        "ours-1", "ours-2", "peer-1", "peer-2", "timed",
     }  # fmt: skip
     ours, peer = (load_params(tmp_path / "after" / f"{name}-2.yaml") for name in ("ours", "peer"))
     assert ours.train.trackers == peer.train.trackers == ["tensorboard", "wandb"]

@@ -110,7 +110,9 @@ def test_plan_and_report(
     run(paper_plan, out=tmp_path / "planned")
     assert (tmp_path / "planned" / "ours-1.yaml").is_file()
     made = write_runs(tmp_path)
-    folders = {name: getattr(made, name) for name in ("results", "models", "tokens", "ledger")}
+    folders = {
+        name: getattr(made, name) for name in ("results", "models", "tokens", "ledger", "speed")
+    }
     outs = {name: tmp_path / name for name in ("tables", "metrics", "runs.csv")}
     wanted = {"out": outs["tables"], "metrics": outs["metrics"], "runs": outs["runs.csv"]}
     with pytest.raises(SllamaError, match=r"ours-1.yaml is not what .* say now"):

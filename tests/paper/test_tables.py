@@ -1,3 +1,4 @@
+import csv
 import json
 from pathlib import Path
 
@@ -48,7 +49,10 @@ def test_the_figures_are_those_of_the_runs(tmp_path: Path) -> None:
     assert difference["Seeds: difference"] == "+17.50"
     parts = row(made["parts"], "Llama")
     assert (parts["Difference"], parts["Parameters"]) == ("-17.50", "2,000")
-    assert parts["Tokens a second"] == "1,500"
+    assert parts["Speed, SLlama = 1"] == "2.00 (1.75 to 3.00)"
+    assert row(made["parts"], "Later")["Speed, SLlama = 1"] == "not run"
+    assert "a processor, 2 threads" in made["parts"].notes[-1]
+    assert "SLlama: 2,000 tokens a second." in made["parts"].notes[-1]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +143,7 @@ def test_a_seed_that_is_not_selected_is_not_read(tmp_path: Path) -> None:
 
 def test_nothing_run_yet_still_gives_tables(tmp_path: Path) -> None:
     folders = write_runs(tmp_path / "elsewhere")
-    nothing = type(folders)(*(tmp_path / "absent" / str(n) for n in range(5)))
+    nothing = type(folders)(*(tmp_path / "absent" / str(n) for n in range(6)))
     made = compose_tables(read_inputs(settings(), nothing))
     cells = row(made["headline"], "SLlama & co_1")
     assert cells["Parameters"] == "not run"
@@ -151,6 +155,14 @@ def test_a_stand_in_is_named_in_every_table(tmp_path: Path) -> None:
         assert "babylm-standin" in table.notes[0]
     official = compose_tables(inputs(tmp_path / "official", stand_in=False))
     assert not [t for t in official.values() if "STAND-IN" in t.caption + "".join(t.notes)]
+
+
+def test_a_csv_file_says_by_itself_what_its_own_rows_were_trained_on(tmp_path: Path) -> None:
+    others = {model.source for model in published().models}
+    for path in (write_all(tmp_path) / "tables").glob("*.csv"):
+        for line in csv.DictReader(path.open()):
+            stand_in = line["Corpus"].startswith("STAND-IN CORPUS, not the official text: babylm-")
+            assert stand_in == (line.get("Source") not in others), line
 
 
 def test_published_rows_carry_their_sources(tmp_path: Path) -> None:
