@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch._dynamo
 
 from pipeline.config import Params
 from pipeline.train.device import choose_numerics, deterministic_kernels
@@ -31,7 +32,9 @@ def time_recipes(recipes: Mapping[str, Params], tokens: Path, turns: int) -> dic
     """
     train = next(iter(recipes.values())).train
     numerics = choose_numerics(train)
-    with deterministic_kernels(train, numerics.device):
+    # All rows are compiled from the model's one forward(); beyond 8 torch would go on uncompiled.
+    limit = torch._dynamo.config.patch(recompile_limit=8 + len(recipes))
+    with deterministic_kernels(train, numerics.device), limit:
         runs = {
             name: prepare(recipe, tokens, numerics, Ranks()) for name, recipe in recipes.items()
         }

@@ -76,6 +76,13 @@ def test_light_modules_load_no_torch(module: str) -> None:
     assert done.stdout.strip() == "[]", done.stderr
 
 
+def test_the_cost_of_a_run_is_told_without_what_draws_and_computes() -> None:
+    """It is a program of its own before each of the paper's trainings."""
+    probe = "import sys, stages.paper_cost; print(sorted({'matplotlib', 'numpy'} & {*sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
 @pytest.mark.parametrize("path", STAGES, ids=lambda path: path.stem)
 def test_stages_are_thin(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 40

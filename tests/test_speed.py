@@ -5,10 +5,13 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 import pytest
+import torch
+import torch._dynamo
 import yaml
 
+from pipeline import speed
 from pipeline.errors import SllamaError
-from pipeline.speed import WARM_UP_TURNS, time_in_turn, time_recipes
+from pipeline.speed import WARM_UP_TURNS, Step, time_in_turn, time_recipes
 from stages import paper_speed
 from tests.train.support import params, write_tokens
 
@@ -30,6 +33,23 @@ def test_recipes_are_timed_beyond_their_last_step(tmp_path: Path) -> None:
         assert (row["mode"], row["tokens"]) == ("float32, eager", 8 * 16)
         assert len(row["seconds"]) == WARM_UP_TURNS + 2
         assert min(row["seconds"]) > 0
+
+
+def test_as_many_rows_are_compiled_as_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond its limit torch takes steps uncompiled, with a warning, and they would count."""
+    limits = []
+
+    def note(steps: dict[str, Step], turns: int, warm_up: int) -> dict[str, list[float]]:
+        limits.append(torch._dynamo.config.recompile_limit)
+        return {name: [] for name in steps}
+
+    monkeypatch.setattr(speed, "time_in_turn", note)
+    recipes = {f"row_{number}": params() for number in range(10)}
+    time_recipes(recipes, write_tokens(tmp_path / "tokens"), turns=1)
+    assert limits[0] > len(recipes)
+    assert torch._dynamo.config.recompile_limit == 8
 
 
 def test_the_stage_says_what_it_timed_and_on_what(tmp_path: Path) -> None:
