@@ -27,9 +27,10 @@ Step = Callable[[], object]
 def time_recipes(recipes: Mapping[str, Params], tokens: Path, turns: int) -> dict[str, Any]:
     """Return, by the names of the recipes, `seconds` of so many steps, and how they computed.
 
-    The recipes share device, precision and the use of deterministic kernels. SllamaError: a recipe
+    A step is one of a single micro-batch: more of them take as many times longer. The recipes share device, precision and the use of deterministic kernels. SllamaError: a recipe
     that does not go with the corpus in the folder `tokens`.
     """
+    recipes = {name: _of_one_micro_batch(recipe) for name, recipe in recipes.items()}
     train = next(iter(recipes.values())).train
     numerics = choose_numerics(train)
     # All rows are compiled from the model's one forward(); beyond 8 torch would go on uncompiled.
@@ -62,6 +63,11 @@ def time_in_turn(steps: Mapping[str, Step], turns: int, warm_up: int) -> dict[st
             if turn >= warm_up:
                 seconds[name].append(time.perf_counter() - started)
     return seconds
+
+
+def _of_one_micro_batch(recipe: Params) -> Params:
+    train = recipe.train.model_copy(update={"batch_size": recipe.train.micro_batch_size})
+    return recipe.model_copy(update={"train": train})
 
 
 def _step(recipe: Params, run: Prepared) -> None:

@@ -13,7 +13,7 @@ from pipeline.stage import Made, run_stage
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--plan", type=Path, required=True, help="timed.yaml, beside the recipes")
     parser.add_argument("--tokens", type=Path, required=True, help="folder of the encoded corpus")
-    parser.add_argument("--turns", type=int, default=30, help="timed steps of each row")
+    parser.add_argument("--turns", type=int, default=10, help="timed steps of each row")
     parser.add_argument("--out", type=Path, required=True, help="seconds of each row (JSON)")
 
 

@@ -30,7 +30,7 @@ def test_recipes_are_timed_beyond_their_last_step(tmp_path: Path) -> None:
     recipes = {"own": params(steps=3, warmup_steps=0), "peer": params(model={"attention": "mha"})}
     made = time_recipes(recipes, tokens, turns=WARM_UP_TURNS + 2)
     for row in made.values():
-        assert (row["mode"], row["tokens"]) == ("float32, eager", 8 * 16)
+        assert (row["mode"], row["tokens"]) == ("float32, eager", 4 * 16)
         assert len(row["seconds"]) == WARM_UP_TURNS + 2
         assert min(row["seconds"]) > 0
 

@@ -74,8 +74,9 @@ def speed_note(speed: Speed, reference: str, label: str) -> str:
     modes = ", ".join(sorted({row.mode for row in speed.rows.values()}))
     tokens_a_second = base.tokens / statistics.median(base.seconds)
     return (
-        f"Speed: {len(base.seconds)} training steps of {count(base.tokens)} tokens of each row, in "
-        f"turn in one process on {speed.origin.machine} ({modes}); the median of {label}'s time "
+        f"Speed: {len(base.seconds)} training steps of a micro-batch, {count(base.tokens)} tokens, "
+        f"of each row, in turn in one process on {speed.origin.machine} ({modes}); the median of "
+        f"{label}'s time "
         f"over the row's within a turn, in brackets the middle half. {label}: "
         f"{count(round(tokens_a_second))} tokens a second."
     )
