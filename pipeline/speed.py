@@ -27,8 +27,9 @@ Step = Callable[[], object]
 def time_recipes(recipes: Mapping[str, Params], tokens: Path, turns: int) -> dict[str, Any]:
     """Return, by the names of the recipes, `seconds` of so many steps, and how they computed.
 
-    A step is one of a single micro-batch: more of them take as many times longer. The recipes share device, precision and the use of deterministic kernels. SllamaError: a recipe
-    that does not go with the corpus in the folder `tokens`.
+    A step is one of a single micro-batch: more of them take as many times longer. The recipes share
+    device, precision and the use of deterministic kernels. SllamaError: a recipe that does not go
+    with the corpus in the folder `tokens`.
     """
     recipes = {name: _of_one_micro_batch(recipe) for name, recipe in recipes.items()}
     train = next(iter(recipes.values())).train
