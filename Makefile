@@ -124,11 +124,11 @@ ifeq ($(PROFILE),smoke)
 		printf '%s\n' '[a-l]*' '[!a-l]*' | xargs -P 2 -I {} sh -c "dvc --wait-for-lock repro -s --glob \
 			'paper/dvc.yaml:train@{}' 'paper/dvc.yaml:paper_reload@{}' 'paper/dvc.yaml:evaluate@{}' || exit 1" && \
 		dvc repro paper/dvc.yaml
-	@echo "tables: $(PAPER_SMOKE)/paper/tables/tables.html"
+	@echo "tables: $(PAPER_SMOKE)/paper/report/tables.html"
 else
 	@git diff --quiet HEAD -- params.yaml recipes || echo "note: params.yaml or recipes/ differ from the last commit; every row starts from them"
 	@python -m pipeline.paper $(PROFILE) && dvc repro paper/dvc.yaml
-	@echo "tables: paper/tables/tables.html"
+	@echo "tables: paper/report/tables.html"
 endif
 
 record: install ## put the runs of paper/runs.csv on record: adds them to paper/ledger.csv

@@ -73,7 +73,7 @@ def test_the_tables_of_a_pull_request_become_its_comment() -> None:
     (comment,) = [line for line in commands(workflow) if line.startswith("gh pr comment")]
     folder = re.search(r"^PAPER_SMOKE := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert folder is not None
-    assert f"--body-file {folder[1]}/paper/tables/tables.md" in comment
+    assert f"--body-file {folder[1]}/paper/report/tables.md" in comment
     assert "make paper PROFILE=smoke" in commands(workflow)
 
 

@@ -13,7 +13,8 @@ def fuse_layers(model: nn.Module) -> None:
     """Let the layers of `model` use the kernels, where these can do it.
 
     Attention: as many keys as queries in heads of HEAD_WIDTHS, and during the pass only the future
-    hidden, no cache and no dropout. MLP: hidden states of WIDTHS. Others stay as they are.
+    hidden, no cache and no dropout. MLP: hidden states of WIDTHS. Others stay as they are, and all
+    do where nothing asks for bfloat16 by autocast.
     """
     for module in model.modules():
         if isinstance(module, SLlamaAttention) and module.head_dim in HEAD_WIDTHS:
@@ -32,6 +33,7 @@ class FusedAttention(SLlamaAttention):
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """(B, T, H) -> (B, T, H)."""
         bare = context.mask is None and context.cache is None and not context.eager
+        bare = bare and torch.is_autocast_enabled("cuda")
         if not bare or len(context.rotary[0]) > 1 or (self.training and self.dropout):
             return super().forward(x, bias, application, context)
         packed = self._packed(x, bias).to(torch.bfloat16)
@@ -54,6 +56,8 @@ class FusedMLP(SLlamaMLP):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, T, H) -> (B, T, H)."""
+        if not torch.is_autocast_enabled("cuda"):
+            return super().forward(x)
         down = self.down_proj.weight
         up = down.T if self.up_proj is None else self.up_proj.weight
         tensors = (x, self.gate_proj.weight, up, down)

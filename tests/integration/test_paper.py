@@ -52,7 +52,7 @@ def _ran(output: str) -> list[str]:
 
 
 def test_every_table_is_there(checkout: Checkout) -> None:
-    tables = checkout.folder / "paper" / "tables"
+    tables = checkout.folder / "paper" / "report"
     text = (tables / "tables.md").read_text()
     for caption in ("Headline", "What each part does", "Choices", "Audit", "Learning curves"):
         assert caption in text
@@ -103,7 +103,7 @@ def test_one_more_variant_costs_only_itself_and_one_less_vanishes(checkout: Chec
     assert set(ran) == {
         "train@narrow-2", "evaluate@narrow-1", "evaluate@narrow-2", "paper_report",
     }  # fmt: skip
-    table = checkout.folder / "paper" / "tables" / "choices.csv"
+    table = checkout.folder / "paper" / "report" / "choices.csv"
     assert '"width, untied",16,' in table.read_text()
     compared = checkout.run("dvc", "metrics", "diff", "--targets", "paper/metrics.json", "--json")
     assert "variants.narrow.parameters" in compared

@@ -132,10 +132,31 @@ def test_a_fused_model_agrees_with_the_plain_one(kind: str, layer: type) -> None
     assert error(found[1], [x.double() for x in found[0]]) < 0.05
 
 
+def in_float32_nothing_changes(device: str) -> None:
+    from pipeline.train.fused_layers import FusedAttention, FusedMLP, fuse_layers
+
+    recipe = params(model={"num_attention_heads": 1, "num_key_value_heads": 1})
+    model = build_model(recipe, VOCABULARY).to(device).eval()
+    tokens = torch.arange(24, device=device).view(2, 12)
+    with torch.no_grad():
+        plain = model(tokens, use_cache=False).logits
+        fuse_layers(model)
+        assert {FusedAttention, FusedMLP} <= {type(module) for module in model.modules()}
+        assert torch.equal(model(tokens, use_cache=False).logits, plain)
+
+
+@on_gpu
+def test_without_autocast_a_fused_model_computes_as_before() -> None:
+    in_float32_nothing_changes("cuda")
+
+
 IN_THE_INTERPRETER = """
 import torch
-from tests.train.test_fused_layers import ATTENTIONS, MLPS, attention_error, mlp_error
+from tests.train.test_fused_layers import (
+    ATTENTIONS, MLPS, attention_error, in_float32_nothing_changes, mlp_error
+)
 
+in_float32_nothing_changes("cpu")
 for shape in ATTENTIONS[1:]:
     assert attention_error(shape, torch.float32, "cpu") < 1e-5, shape
 for shape in MLPS[1:]:
