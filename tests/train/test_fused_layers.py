@@ -1,9 +1,5 @@
 """The GPU's kernels of attention and MLP against float64: on a GPU, else in the interpreter."""
 
-import os
-import subprocess
-import sys
-from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -12,7 +8,7 @@ import torch.nn.functional as F
 
 from pipeline.model.modeling_sllama import SLlamaAttention, SLlamaMLP, attend, rotary, rotate
 from pipeline.train.build import build_model
-from tests.imports import ROOT
+from tests.train.interpreter import needs_triton, run_interpreted
 from tests.train.support import params
 from tests.train.test_agreement import VOCABULARY
 
@@ -161,18 +157,10 @@ for shape in ATTENTIONS[1:]:
     assert attention_error(shape, torch.float32, "cpu") < 1e-5, shape
 for shape in MLPS[1:]:
     assert mlp_error(shape, torch.float32, "cpu") < 1e-5, shape
-print("agrees")
 """
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(find_spec("triton") is None, reason="needs Triton")
+@needs_triton
 def test_the_kernels_in_the_interpreter() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", IN_THE_INTERPRETER],
-        cwd=ROOT,
-        env=os.environ | {"TRITON_INTERPRET": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.stdout == "agrees\n", done.stderr
+    run_interpreted(IN_THE_INTERPRETER)

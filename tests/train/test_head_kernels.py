@@ -1,15 +1,10 @@
 """The GPU's kernels of the head against float64: on a GPU, elsewhere in Triton's interpreter."""
 
-import os
-import subprocess
-import sys
-from importlib.util import find_spec
-
 import pytest
 import torch
 
 from pipeline.train.linear_cross_entropy import IGNORE_INDEX, linear_cross_entropy, preferred_method
-from tests.imports import ROOT
+from tests.train.interpreter import needs_triton, run_interpreted
 from tests.train.test_linear_cross_entropy import error, problem, reference
 
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -68,7 +63,6 @@ def test_the_rule_takes_the_kernels_for_bfloat16_alone() -> None:
     assert preferred_method(torch.zeros(2, 257, device="cuda"), torch.bfloat16) == "tiled"
 
 
-# The interpreter knows no bfloat16.
 IN_THE_INTERPRETER = """
 import torch
 from pipeline.train.head_kernels import fused_gradients, fused_scores
@@ -87,18 +81,10 @@ for rows, vocab_size, width in [(70, 90, 33), (300, 500, 64), (5, 33, 16), (128,
         assert torch.equal(alone[0], found.lse) and torch.equal(alone[1], found.target_logits)
         assert error(found.hidden, grad_hidden) < tolerance
         assert error(found.weight, grad_weight) < tolerance
-print("agrees")
 """
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(find_spec("triton") is None, reason="needs Triton")
+@needs_triton
 def test_the_kernels_in_the_interpreter() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", IN_THE_INTERPRETER],
-        cwd=ROOT,
-        env=os.environ | {"TRITON_INTERPRET": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.stdout == "agrees\n", done.stderr
+    run_interpreted(IN_THE_INTERPRETER)
