@@ -44,9 +44,9 @@ def on_record(tmp_path_factory: pytest.TempPathFactory) -> Read:
         with chdir(ROOT):
             run(paper_plan, settings=selected, out=folder / "plan")
         absent = folder / "absent"
-        ledger = ROOT / "paper" / "ledger.csv"
+        ledger, speed = ROOT / "paper" / "ledger.csv", ROOT / "paper" / "speed.json"
         return read_inputs(
-            settings, Folders(absent, absent, folder / "plan", absent / "t", ledger, absent)
+            settings, Folders(absent, absent, folder / "plan", absent / "t", ledger, speed)
         )
 
     return read
