@@ -8,6 +8,7 @@ from tests.integration.checkout import Checkout
 WRITTEN = (
     "dvc.lock", "params.yaml",
     "paper/dvc.lock", "paper/params.yaml", "paper/metrics.json", "paper/runs.csv",
+    "paper/speed.json",
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch._dynamo.utils import counters
 
 from pipeline.train.device import deterministic_kernels
 from pipeline.train.loop import Run, fit
@@ -162,3 +163,14 @@ def test_cost_grows_linearly_with_steps(workplace: Workplace) -> None:
 
 def _newest(checkpoints: Path) -> str:
     return max((path.name for path in checkpoints.glob("*/step-*")), default="")
+
+
+def test_what_is_compiled_does_not_grow_with_the_steps(workplace: Workplace) -> None:
+    def graphs(steps: int) -> int:
+        torch.compiler.reset()
+        counters.clear()
+        recipe = params(compile="always", steps=steps, validate_every=4, checkpoint_every=2)
+        workplace.train(recipe, f"{steps}-steps")
+        return int(counters["stats"]["unique_graphs"])
+
+    assert 0 < graphs(4) == graphs(24)
