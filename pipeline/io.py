@@ -27,36 +27,60 @@ _MALFORMED_YAML = (
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `target` that takes its place when the block succeeds.
+    """Yield a temporary path near `target` that takes its place when the block succeeds.
 
     The file is flushed to disk before the rename, so a power cut leaves either the old file or
     the new one. On an exception the temporary file is removed and `target` stays as it was. What a
-    killed process left of the same target is removed first.
+    killed process left of the same target is removed first; several may write it at once.
     """
     if target.exists() and not (target.is_file() or target.is_dir()):
         raise SllamaError(f"{target}: a device or pipe, which a file would replace; name a file")
     target.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(target)
-    handle, name = tempfile.mkstemp(
-        prefix=f".{target.name}.", suffix=_UNFINISHED, dir=target.parent
-    )
-    temporary = Path(name)
-    try:
-        # Where the file system has no locks, nothing abandoned is ever removed.
-        with suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX)
+    with _held_folder(target) as folder:
+        temporary = folder / _UNFINISHED
         with disk_errors(target):
             yield temporary
-        # mkstemp makes files private; give them the mode that open() would have given.
+        # tempfile's modes are private, and so are those of who writes by it (safetensors does).
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(target)
+
+
+@contextmanager
+def _held_folder(target: Path) -> Iterator[Path]:
+    """Yield a new folder beside `target`, locked and gone afterwards.
+
+    A folder and no file: safetensors puts another file in the place of the one that is locked.
+    """
+    handle = None
+    while handle is None:
+        name = tempfile.mkdtemp(prefix=f".{target.name}.", suffix=_UNFINISHED, dir=target.parent)
+        # Another process takes what is not locked yet for abandoned.
+        with suppress(FileNotFoundError):
+            handle = _locked(Path(name))
+    try:
+        yield Path(name)
     finally:
+        shutil.rmtree(name, ignore_errors=True)
         os.close(handle)
-        temporary.unlink(missing_ok=True)
+
+
+def _locked(folder: Path) -> int:
+    """Return a handle that locks `folder`; FileNotFoundError if another process removed it."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        # Where the file system has no locks, nothing abandoned is ever removed.
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        folder.stat()
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
 
 
 @contextmanager
@@ -75,10 +99,14 @@ def disk_errors(target: Path) -> Iterator[None]:
 
 def _remove_abandoned(target: Path) -> None:
     """Remove temporary files of `target` that no living process holds."""
-    for path in target.parent.glob(f".{glob.escape(target.name)}.*{_UNFINISHED}"):
-        with suppress(OSError), path.open("rb") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink()
+    for folder in target.parent.glob(f".{glob.escape(target.name)}.*{_UNFINISHED}"):
+        with suppress(OSError):
+            handle = os.open(folder, os.O_RDONLY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(handle)
 
 
 def write_text(path: Path, text: str) -> None:

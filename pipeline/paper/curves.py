@@ -17,8 +17,16 @@ END = "end"
 
 
 def curve_tables(inputs: Inputs) -> list[Table]:
-    """A table a variant: bits per byte and accuracy by phenomenon, a column a checkpoint."""
-    return [_curve_table(inputs, label, variant) for label, variant in labelled(inputs, "curves")]
+    """A table a variant: bits per byte and accuracy by phenomenon, a column a checkpoint.
+
+    A variant that only another profile runs has none here.
+    """
+    selected = inputs.settings.selected.profile
+    return [
+        _curve_table(inputs, label, variant)
+        for label, variant in labelled(inputs, "curves")
+        if len(variant.profiles) > 1 or selected in variant.profiles
+    ]
 
 
 def checkpoints(runs: Sequence[Run]) -> list[str]:

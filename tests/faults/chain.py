@@ -125,7 +125,9 @@ class Chain:
     def _files(self, places: list[Path]) -> Iterator[tuple[str, bytes]]:
         for place in places:
             found = sorted(place.rglob("*")) if place.is_dir() else [place]
-            for path in (path for path in found if path.is_file() and path.name[0] != "."):
+            for path in (path for path in found if path.is_file()):
+                if any(part[0] == "." for part in path.relative_to(self.folder).parts):
+                    continue
                 # The report shows the whole recipe, and with it where the corpus lies.
                 content = path.read_bytes().replace(bytes(self.folder), b"<folder>")
                 yield str(path.relative_to(self.folder)), content

@@ -13,14 +13,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from pipeline.data import sources
 from pipeline.data.catalog import Archive, RemoteFile, Source
 from pipeline.data.sources import build_folder, fetch_source
 from pipeline.data.transfer import DamagedError, Expected, UnreachableError, download
 from pipeline.errors import SllamaError
-from pipeline.io import atomic_path
+from pipeline.io import atomic_path, write_text
 from pipeline.train.checkpoint import CheckpointStore, Snapshot
+from tests import forked
 from tests.data.packing import files, pack_tar
 from tests.faults.chain import UP_TO_TRAINING, Chain
 
@@ -81,7 +83,8 @@ def test_what_a_killed_process_left_goes_and_what_a_living_one_writes_stays(
     tmp_path: Path,
 ) -> None:
     target = tmp_path / "a.txt"
-    (tmp_path / ".a.txt.killed.unfinished").write_text("half")
+    (tmp_path / ".a.txt.killed.unfinished").mkdir()
+    (tmp_path / ".a.txt.killed.unfinished" / "half").touch()
     with atomic_path(target) as first:
         first.write_text("first")
         with atomic_path(target) as second:
@@ -89,6 +92,33 @@ def test_what_a_killed_process_left_goes_and_what_a_living_one_writes_stays(
             second.write_text("second")
     assert target.read_text() == "first"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_puts_another_file_in_its_place_is_not_taken_for_abandoned(tmp_path: Path) -> None:
+    target = tmp_path / "a.safetensors"
+    with atomic_path(target) as first:
+        save_file({"a": torch.zeros(1)}, first)
+        with atomic_path(target) as second:
+            save_file({"a": torch.ones(1)}, second)
+    assert load_file(target)["a"] == 0
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_many_write_the_same_file_at_once(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    everyone = [
+        forked.start(tmp_path / f"{n}.log", {}, _write_often, target, str(n)) for n in range(4)
+    ]
+    for process in everyone:
+        process.join(120)
+    assert [process.exitcode for process in everyone] == [0] * 4
+    assert target.read_text() in {"0", "1", "2", "3"}
+    assert not list(tmp_path.glob(".*"))
+
+
+def _write_often(target: Path, text: str) -> None:
+    for _ in range(500):
+        write_text(target, text)
 
 
 def test_a_clock_that_jumps_changes_no_result(

@@ -198,6 +198,17 @@ def test_the_curve_has_a_column_a_checkpoint_and_the_end(tmp_path: Path) -> None
     assert row(table, "argument_structure")["end"] == "90.00 ± 0.00"
 
 
+@pytest.mark.parametrize(("profiles", "there"), [(["small"], 2), (["large"], 1), ([], 1)])
+def test_a_curve_that_another_profile_alone_draws_is_not_missing_here(
+    tmp_path: Path, profiles: list[str], there: int
+) -> None:
+    values = settings_values()
+    values["variants"][1]["tables"]["curves"] = "Llama"
+    values["variants"][1]["profiles"] = profiles
+    drawn = [name for name in tables(tmp_path, values) if name.startswith("curves")]
+    assert len(drawn) == there
+
+
 def test_two_curves_share_one_figure(tmp_path: Path) -> None:
     values = settings_values()
     values["variants"][1]["tables"]["curves"] = "Llama"
