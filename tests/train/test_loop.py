@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.data.tokens import TokenSplit, tokens_fingerprint
 from pipeline.io import sha256_file
+from pipeline.progress import Progress
 from pipeline.train import history, loop
 from pipeline.train.step import take_step
 from tests.train.conftest import Workplace
@@ -83,3 +84,30 @@ def test_a_row_has_the_means_of_its_steps_losses_and_norms(
         means = np.array(values).reshape(4, 3).mean(axis=1).tolist()
         assert list(found.values()) == pytest.approx(means)
     assert metrics_of(workplace, "run")["train_loss"] == pytest.approx(np.mean(losses))
+
+
+def test_the_bar_counts_tokens_and_shows_the_run_s_own_figures(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[tuple[int, dict[str, str]]] = []
+
+    class Watched(Progress):
+        def advance(self, amount: int = 1, **fields: str) -> None:
+            shown.append((amount, fields))
+
+    monkeypatch.setattr(loop, "Progress", Watched)
+    figures = workplace.train(params(validate_every=6), "run")
+    metrics, fields = metrics_of(workplace, "run"), shown[-1][1]
+    assert sum(amount for amount, _ in shown) == metrics["tokens_seen"]
+    assert fields["bits/byte"] == f"{metrics['validation']['bits_per_byte']:.3f}"
+    assert fields["loss"] == f"{column(workplace, 'run', 'loss')[metrics['steps']]:.3f}"
+    assert fields["MFU"].endswith("%")
+    assert 0 < figures["model_flops_utilisation"] < 1
+
+
+def test_the_metrics_say_whether_the_passes_are_within_the_rules(workplace: Workplace) -> None:
+    for name, recipe in (("within", params()), ("beyond", params(steps=400, rules="none"))):
+        workplace.train(recipe, name)
+        metrics = metrics_of(workplace, name)
+        assert metrics["passes_allowed"] == 10
+        assert metrics["within_passes_allowed"] is (metrics["passes"] <= 10) is (name == "within")
