@@ -9,6 +9,10 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from pipeline.config import load_params
+from pipeline.io import read_json
+from pipeline.paper.settings import load_settings
+from tests.imports import ROOT
 from tests.integration.checkout import Checkout
 
 pytestmark = pytest.mark.slow
@@ -63,6 +67,15 @@ def test_every_table_is_there(checkout: Checkout) -> None:
         if row["Source"] == "this repository: llama_untied":
             assert row["demo_pairs_fast %"] == "not run"
     assert (tables / "audit.png").is_file()
+
+
+@pytest.mark.parametrize("name", ["sllama_longer", "llama_longer"])
+def test_the_longer_rows_of_smoke_get_past_a_million_words(checkout: Checkout, name: str) -> None:
+    length = load_params(checkout.folder / "paper/plan/sllama-1.yaml").train.sequence_length
+    train = load_settings(ROOT / "paper/params.yaml").variant(name).set["train"]
+    read = read_json(checkout.folder / "paper/data/tokens/tokens.json")["splits"]["train"]
+    tokens = train["steps"] * train["batch_size"] * length
+    assert tokens * read["words"] / read["tokens"] > 1e6
 
 
 def test_each_run_can_be_traced(checkout: Checkout) -> None:
