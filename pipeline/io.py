@@ -58,14 +58,16 @@ def _held_folder(target: Path) -> Iterator[Path]:
     """
     handle = None
     while handle is None:
-        name = tempfile.mkdtemp(prefix=f".{target.name}.", suffix=_UNFINISHED, dir=target.parent)
+        folder = Path(
+            tempfile.mkdtemp(prefix=f".{target.name}.", suffix=_UNFINISHED, dir=target.parent)
+        )
         # Another process takes what is not locked yet for abandoned.
         with suppress(FileNotFoundError):
-            handle = _locked(Path(name))
+            handle = _locked(folder)
     try:
-        yield Path(name)
+        yield folder
     finally:
-        shutil.rmtree(name, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
         os.close(handle)
 
 
