@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from pipeline.data.tokens import TokenSplit
 from pipeline.errors import SllamaError
+from pipeline.train import loop
 from pipeline.train import step as module
 from pipeline.train.step import StepRecord, describe_nonfinite, require_finite
 from pipeline.train.validation import HeldOutText
@@ -170,3 +172,62 @@ def test_an_epoch_has_seen_the_words_of_its_windows(workplace: Workplace) -> Non
         left -= min(left, int(length))
     assert left == 0
     assert metrics["words_seen"] == pytest.approx(words, abs=1)
+
+
+# What the host cannot go on from before the device has a number or a shape for it.
+WAITING = {"_local_scalar_dense", "nonzero", "masked_select", "unique2", "equal", "is_nonzero"}
+
+
+class Waits(TorchDispatchMode):
+    """Counts the operations for which the host would wait on a GPU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        self.count += func.overloadpacket.__name__ in WAITING
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(
+    ("train", "waits"),
+    [
+        ({}, 0),
+        ({"optimizer": "muon", "gradient_clip": 1.0, "z_loss": 1e-4}, 0),
+        # A batch is only left out by one who knows its numbers: loss and norm of each step.
+        ({"skip_nonfinite": 1}, 2),
+    ],
+)
+def test_a_step_does_not_wait_for_the_device(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch, train: dict[str, Any], waits: int
+) -> None:
+    counts = []
+
+    def counted(*args: Any) -> StepRecord:
+        with Waits() as mode:
+            record = module.take_step(*args)
+        counts.append(mode.count)
+        return record
+
+    monkeypatch.setattr(loop, "take_step", counted)
+    workplace.train(params(**train), "run")
+    assert counts == [waits] * 12
+
+
+def test_losses_are_read_once_in_so_many_steps(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = []
+    look = loop._look
+
+    def counted(waiting: list[StepRecord], *others: Any) -> float:
+        looks.append(len(waiting))
+        return look(waiting, *others)
+
+    monkeypatch.setattr(loop, "_look", counted)
+    monkeypatch.setitem(loop._STEPS_BETWEEN_LOOKS, "cpu", 5)
+    workplace.train(params(checkpoint_every=100, validate_every=8), "run")
+    assert looks == [5, 3, 4]
