@@ -1,5 +1,6 @@
 """What the pages say of commands, keys and files is so."""
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -87,3 +88,10 @@ def test_the_development_container_installs_by_make() -> None:
     assert made["image"].startswith("python:3.11")
     settings_of_editor = made["customizations"]["vscode"]["settings"]
     assert settings_of_editor["python.defaultInterpreterPath"].endswith("/.venv/bin/python")
+
+
+@each_page
+def test_no_text_is_taken_for_the_last_row_of_a_table(page: Path) -> None:
+    lines = page.read_text().splitlines()
+    for row, after in itertools.pairwise(lines):
+        assert not (row.startswith("|") and after and not after.startswith("|")), after
