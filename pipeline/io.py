@@ -4,6 +4,7 @@ import fcntl
 import glob
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -16,6 +17,8 @@ from typing import Any
 import yaml
 
 from pipeline.errors import SllamaError
+
+_log = logging.getLogger(__name__)
 
 _CHUNK_BYTES = 1 << 20
 _UNFINISHED = ".unfinished"
@@ -63,7 +66,7 @@ def _held_folder(target: Path) -> Iterator[Path]:
         )
         # Another process takes what is not locked yet for abandoned.
         with suppress(FileNotFoundError):
-            handle = _locked(folder)
+            handle = lock_folder(folder)
     try:
         yield folder
     finally:
@@ -71,14 +74,23 @@ def _held_folder(target: Path) -> Iterator[Path]:
         os.close(handle)
 
 
-def _locked(folder: Path) -> int:
-    """Return a handle that locks `folder`; FileNotFoundError if another process removed it."""
+def lock_folder(folder: Path, wait: bool = True) -> int:
+    """Return a handle that locks `folder` until it is closed.
+
+    FileNotFoundError: another process removed the folder meanwhile, or put another one there.
+    BlockingIOError: another process holds it, and this one is not to wait. Where the file system
+    has no locks there are none.
+    """
     handle = os.open(folder, os.O_RDONLY)
     try:
-        # Where the file system has no locks, nothing abandoned is ever removed.
-        with suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        folder.stat()
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise
+        except OSError:
+            _log.debug("%s: a file system without locks", folder)
+        if not os.path.samestat(os.fstat(handle), folder.stat()):
+            raise FileNotFoundError(f"{folder}: another one now")
     except BaseException:
         os.close(handle)
         raise

@@ -1,6 +1,5 @@
 """Where a source's files come from: the mirror folder first, then the network."""
 
-import fcntl
 import logging
 import os
 import shutil
@@ -22,7 +21,13 @@ from pipeline.data.transfer import (
     hub_url,
 )
 from pipeline.errors import SllamaError
-from pipeline.io import atomic_path, put_in_place, replaceable_folder, require_free_space
+from pipeline.io import (
+    atomic_path,
+    lock_folder,
+    put_in_place,
+    replaceable_folder,
+    require_free_space,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -62,24 +67,19 @@ def build_folder(out: Path) -> Iterator[Workspace]:
 @contextmanager
 def _held(folder: Path, out: Path) -> Iterator[None]:
     """Make `folder` and hold it against other processes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder, os.O_RDONLY)
+    handle = None
+    while handle is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            handle = lock_folder(folder, wait=False)
+        except FileNotFoundError:
+            continue  # removed by the process before; others may be here by now
+        except BlockingIOError as error:
+            raise SllamaError(f"{out}: another process is making it; wait for it") from error
     try:
-        _lock(handle, out)
-        # The process before may have removed the folder since it was made above.
-        folder.mkdir(exist_ok=True)
         yield
     finally:
         os.close(handle)
-
-
-def _lock(handle: int, out: Path) -> None:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise SllamaError(f"{out}: another process is making this folder; wait for it") from error
-    except OSError:
-        _log.debug("%s: a file system without locks", out)
 
 
 def _build(partial: Path, out: Path) -> Iterator[Workspace]:

@@ -1,5 +1,6 @@
 """A read-only checkout, two runs at once, a clock that jumps, a mirror that changes under way."""
 
+import fcntl
 import hashlib
 import os
 import random
@@ -8,7 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -65,9 +66,36 @@ def test_two_downloads_at_once(copy: Chain) -> None:
         (workspace.files / "manifest.json").touch()
         ended = copy.run("download")
         assert ended.is_one_line()
-        assert "another process is making this folder" in ended.says
+        assert "another process is making it; wait for it" in ended.says
     assert (out / "a.txt").read_text() == "of the first"
     assert copy.run("download").code == 0
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_a_folder_made_anew_by_others_is_not_held_by_the_lock_of_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: bool
+) -> None:
+    partial = tmp_path / ".out.partial"
+    flock = fcntl.flock
+    handles = []
+
+    def too_late(handle: int, how: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", flock)
+        partial.rmdir()
+        if held:
+            partial.mkdir()
+            handles.append(os.open(partial, os.O_RDONLY))
+            flock(handles[0], fcntl.LOCK_EX)
+        flock(handle, how)
+
+    monkeypatch.setattr(fcntl, "flock", too_late)
+    refused = pytest.raises(SllamaError, match="another process is making it")
+    with refused if held else nullcontext(), build_folder(tmp_path / "out") as workspace:
+        assert workspace.files.parent == partial
+        (workspace.files / "manifest.json").touch()
+    assert (tmp_path / "out").exists() != held
+    for handle in handles:
+        os.close(handle)
 
 
 @pytest.mark.slow
