@@ -69,6 +69,23 @@ def test_the_jobset_is_valid_by_its_own_schema() -> None:
         kind.from_dict(wrong)
 
 
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
+def test_everything_is_found_by_the_label_that_the_page_names(path: Path) -> None:
+    manifest = load(path)
+    assert manifest["metadata"]["name"]
+    (label,) = manifest["metadata"]["labels"].items()
+    assert "=".join(label) in (ROOT / "docs" / "cluster.md").read_text()
+    for _, resource in jobs_and_claims():
+        if "template" in resource["spec"]:
+            assert resource["spec"]["template"]["metadata"]["labels"] == dict([label])
+
+
+def test_the_volume_has_a_size_and_is_for_all_nodes() -> None:
+    spec = load(FOLDER / "volume.yaml")["spec"]
+    assert spec["accessModes"] == ["ReadWriteMany"]
+    assert spec["resources"]["requests"]["storage"]
+
+
 def test_there_is_a_run_on_one_node_and_one_on_several() -> None:
     assert [name for name, _ in pods()] == ["train-job.yaml", "train-jobset.yaml"]
 
