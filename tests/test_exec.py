@@ -2,7 +2,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from pipeline import exec as launcher
 from pipeline import signals
 from pipeline.exec import stage_command
 from tests.imports import ROOT, imported_names, reachable_files
+from tests.waiting import PATIENCE, wait_for
 
 
 def launch(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -105,7 +105,7 @@ def _launch_waiting_child(number: int, folder: Path) -> "subprocess.Popen[bytes]
         f"sys.exit(run_forwarding_signals([sys.executable, '-c', {child!r}]))"
     )
     process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT)
-    _await(folder / "ready")
+    wait_for((folder / "ready").exists)
     return process
 
 
@@ -123,16 +123,9 @@ def test_a_hangup_that_nohup_ignores_stays_ignored(tmp_path: Path) -> None:
         f"sys.exit(run_forwarding_signals([sys.executable, '-c', {child!r}]))"
     )
     process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT)
-    _await(tmp_path / "ready")
+    wait_for((tmp_path / "ready").exists)
     process.send_signal(signal.SIGHUP)
-    assert process.wait(timeout=20) == 7
-
-
-def _await(path: Path) -> None:
-    deadline = time.monotonic() + 20
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path} never appeared"
-        time.sleep(0.02)
+    assert process.wait(PATIENCE) == 7
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -141,7 +134,7 @@ def test_signals_reach_the_stage_and_leave_no_orphan(
 ) -> None:
     process = _launch_waiting_child(number, tmp_path)
     process.send_signal(number)
-    assert process.wait(timeout=20) == 42
+    assert process.wait(PATIENCE) == 42
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal")
@@ -153,10 +146,10 @@ def test_a_stage_hears_of_it_when_the_launchers_parent_is_killed(tmp_path: Path)
     )
     parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {program!r}])"
     process = subprocess.Popen([sys.executable, "-c", parent], cwd=ROOT)
-    _await(tmp_path / "ready")
+    wait_for((tmp_path / "ready").exists)
     process.kill()
     process.wait()
-    _await(tmp_path / "done")
+    wait_for((tmp_path / "done").exists)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal")
@@ -166,7 +159,7 @@ def test_a_stage_does_not_outlive_the_launcher(number: signal.Signals, tmp_path:
     process = _launch_waiting_child(heard, tmp_path)
     process.send_signal(number)
     process.wait()
-    _await(tmp_path / "done")
+    wait_for((tmp_path / "done").exists)
 
 
 def test_a_signal_that_does_not_arrive_is_delivered_again(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 
 from tests.imports import ROOT
 from tests.integration.checkout import Checkout
+from tests.waiting import wait_for
 
 SCRIPTS = sorted((ROOT / "deploy" / "slurm").glob("*.sbatch"))
 
@@ -69,9 +69,7 @@ class Cluster:
         return [line[1:] for line in lines if line[0] == name]
 
     def wait_for(self, line: str) -> None:
-        deadline = time.monotonic() + 20
-        while line not in self.calls.read_text().splitlines() and time.monotonic() < deadline:
-            time.sleep(0.02)
+        wait_for(lambda: line in self.calls.read_text().splitlines())
 
 
 @pytest.fixture

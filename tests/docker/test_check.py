@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.imports import ROOT
+from tests.waiting import PATIENCE, wait_for
 
 sys.path.insert(0, str(ROOT / "docker"))
 import check
@@ -54,12 +54,9 @@ def test_a_check_that_is_ended_cleans_up(number: signal.Signals, tmp_path: Path)
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT / "docker")},
     )
-    deadline = time.monotonic() + 20
-    while not (tmp_path / "begun").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for((tmp_path / "begun").exists)
     process.send_signal(number)
-    assert process.wait(timeout=20) == 128 + number
+    assert process.wait(PATIENCE) == 128 + number
     assert (tmp_path / "cleaned").exists()
 
 

@@ -10,6 +10,7 @@ import torch
 from pipeline.evaluate.parallel import map_batches
 from pipeline.evaluate.scorer import FastScorer
 from tests.evaluate.test_scorer import REQUESTS, instances
+from tests.waiting import PATIENCE
 
 CPU = torch.device("cpu")
 
@@ -32,7 +33,7 @@ def test_results_come_in_order_in_inference_mode(threads: int) -> None:
 
 
 def test_several_batches_are_worked_on_at_once(threads: int) -> None:
-    meeting = threading.Barrier(threads, timeout=20)
+    meeting = threading.Barrier(threads, timeout=PATIENCE)
     assert list(map_batches(lambda batch: meeting.wait() >= 0, range(6), CPU)) == [True] * 6
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.faults.chain import AFTER_TRAINING, UP_TO_TRAINING, Chain
 from tests.faults.effort import FULL
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -52,8 +53,7 @@ def _kill_again_and_again(chain: Chain, stage: str, expected: dict[str, bytes]) 
     assert chain.made(stage) == expected
     choose = random.Random(stage)
     for _ in range(KILLS):
-        for output in chain.outputs(stage):
-            shutil.rmtree(output) if output.is_dir() else output.unlink(missing_ok=True)
+        _remove_outputs(chain, stage)
         _kill_after(chain, stage, choose.random() * _LATEST * seconds)
         for name, content in chain.made(stage).items():
             assert content == expected[name], f"{name} is there, and is not whole"
@@ -69,28 +69,32 @@ def test_a_training_killed_at_least_twenty_times_ends_to_the_bit(
     copy.write_recipe(train=recipe)
     assert copy.finish("train").code == 0
     expected = copy.made("train")
-    for output in copy.outputs("train"):
-        shutil.rmtree(output) if output.is_dir() else output.unlink()
+    _remove_outputs(copy, "train")
     copy.write_recipe(train=recipe | {"checkpoint_every": 2})
     choose = random.Random(20)
     kills, newest = 0, ""
     while kills < KILLS_IN_TRAINING:
         process = copy.start("train")
-        deadline = time.monotonic() + 300
         # Every run gets some way, so that the kills are spread over the whole training.
-        while process.exitcode is None and _newest(copy) <= newest:
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
+        wait_for(lambda run=process, last=newest: run.exitcode is not None or _newest(copy) > last)
         process.join(choose.random() * 0.05)
-        if process.exitcode is not None:
-            break
-        process.kill()
-        process.join()
-        kills, newest = kills + 1, _newest(copy)
-    assert kills == KILLS_IN_TRAINING, "the training ended before the last kill"
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+            kills += 1
+        else:
+            # It ended before the last kill, as on a busy machine it may: another from the start.
+            assert copy.made("train") == expected, copy.log("train").read_text()
+            _remove_outputs(copy, "train")
+        newest = _newest(copy)
     assert copy.finish("train").code == 0
     assert copy.made("train") == expected
     assert list(copy.checkpoints.iterdir()) == []
+
+
+def _remove_outputs(chain: Chain, stage: str) -> None:
+    for output in chain.outputs(stage):
+        shutil.rmtree(output) if output.is_dir() else output.unlink(missing_ok=True)
 
 
 def _newest(chain: Chain) -> str:

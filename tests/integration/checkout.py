@@ -4,8 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from filelock import FileLock
@@ -101,11 +99,3 @@ def working_in(folder: Path) -> int:
         except OSError:
             continue
     return count
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for `condition`, five minutes at most."""
-    deadline = time.monotonic() + 300
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)

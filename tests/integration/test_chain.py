@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.checkout import Checkout, copy_with_a_run, wait_until, working_in
+from tests.integration.checkout import Checkout, copy_with_a_run, working_in
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -109,8 +110,8 @@ def test_dvc_that_is_killed_leaves_no_stage_behind(tmp_path: Path, number: signa
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    wait_until(lambda: any((tmp_path / "checkpoints").rglob("*.safetensors")))
+    wait_for(lambda: any((tmp_path / "checkpoints").rglob("*.safetensors")))
     assert working_in(checkout.folder) > 1
     dvc.send_signal(number)
     dvc.wait()
-    wait_until(lambda: working_in(checkout.folder) == 0)
+    wait_for(lambda: working_in(checkout.folder) == 0)

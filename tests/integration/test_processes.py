@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.checkout import Checkout, wait_until, working_in
+from tests.integration.checkout import Checkout, working_in
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -51,10 +52,10 @@ def test_dvc_that_is_told_to_stop_leaves_none_of_the_processes(tmp_path: Path) -
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_until(lambda: any((tmp_path / "checkpoints").rglob("*.safetensors")))
+        wait_for(lambda: any((tmp_path / "checkpoints").rglob("*.safetensors")))
         # DVC, the launcher, torchrun, and the two.
         assert working_in(checkout.folder) >= 5
     finally:
         dvc.terminate()
         dvc.wait()
-    wait_until(lambda: working_in(checkout.folder) == 0)
+    wait_for(lambda: working_in(checkout.folder) == 0)

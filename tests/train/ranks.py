@@ -8,7 +8,7 @@ from multiprocessing.process import BaseProcess
 from pipeline.config import Params
 from tests import forked
 from tests.train.conftest import Workplace
-from tests.train.torchrun import PATIENCE
+from tests.waiting import PATIENCE
 
 
 def start_together(

@@ -23,7 +23,8 @@ from pipeline.train.validation import HeldOutLoss, HeldOutText
 from tests.train.conftest import Workplace
 from tests.train.ranks import said, start_together, train_together
 from tests.train.support import params
-from tests.train.torchrun import Launched, command, launch, wait_for
+from tests.train.torchrun import Launched, command, launch
+from tests.waiting import wait_for
 
 # Four micro-batches a step.
 RECIPE = params(micro_batch_size=2, keep="best_on_validation")

@@ -6,10 +6,10 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, Self
 
 import pytest
 import torch
@@ -21,6 +21,7 @@ from tests import forked
 from tests.imports import ROOT
 from tests.train.conftest import Workplace
 from tests.train.support import params
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -68,8 +69,11 @@ def test_kills_at_random_moments_change_nothing(
     for _ in range(KILLS):
         process = start(workplace, "resumed", **recipe)
         before = _newest(checkpoints)
-        while process.exitcode is None and _newest(checkpoints) == before:
-            time.sleep(0.01)
+        wait_for(
+            lambda run=process, last=before: (
+                run.exitcode is not None or _newest(checkpoints) != last
+            )
+        )
         process.join(choose.random() * 0.5)
         if process.exitcode is None:
             os.kill(process.pid or 0, number)
@@ -126,8 +130,7 @@ def test_runs_on_two_threads_resume_to_the_bit(
     }
     finish(workplace, "whole", 2, **recipe)
     process = start(workplace, "resumed", 2, **recipe)
-    while process.exitcode is None and not _newest(checkpoints):
-        time.sleep(0.01)
+    wait_for(lambda: process.exitcode is not None or _newest(checkpoints))
     process.terminate()
     process.join()
     assert process.exitcode != 0
@@ -152,13 +155,35 @@ def test_a_compiler_that_fails_is_one_line(
     assert "TORCHINDUCTOR_CACHE_DIR" in done.stderr
 
 
-def test_cost_grows_linearly_with_steps(workplace: Workplace) -> None:
-    seconds = []
+def test_work_grows_linearly_with_steps(workplace: Workplace) -> None:
+    # Calls are counted, as a time would measure how busy the machine is.
+    def calls(steps: int) -> int:
+        recipe = params(steps=steps, validate_every=steps, checkpoint_every=steps)
+        with _CallCounter() as counter:
+            workplace.train(recipe, str(steps))
+        return counter.calls
+
     with deterministic_kernels(params().train, torch.device("cpu")):
-        for steps in (200, 800):
-            recipe = params(steps=steps, validate_every=steps, checkpoint_every=steps)
-            seconds.append(workplace.train(recipe, str(steps))["loop_seconds"])
-    assert seconds[1] < 4 * 1.5 * seconds[0]
+        calls(10)
+        first, second, third = (calls(steps) for steps in (100, 300, 500))
+    assert third - second == pytest.approx(second - first, rel=0.02)
+
+
+class _CallCounter:
+    """Counts the calls of functions, Python's and built in, of this thread."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __enter__(self) -> Self:
+        sys.setprofile(self._count)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.setprofile(None)
+
+    def _count(self, frame: FrameType, event: str, argument: object) -> None:
+        self.calls += event in ("call", "c_call")
 
 
 def _newest(checkpoints: Path) -> str:

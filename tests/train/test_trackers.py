@@ -233,7 +233,7 @@ def test_processes_wait_for_what_is_sent_and_for_nothing_else(
     assert len(waited) == waits
 
 
-_PATIENCE_SECONDS = 4.0
+_PATIENCE_SECONDS = 8.0
 
 
 def _with_one_that_hangs(workplace: Workplace, recipe: Params, name: str) -> None:

@@ -11,7 +11,8 @@ import pytest
 from tests.train.conftest import Workplace
 from tests.train.ranks import train_together
 from tests.train.support import params
-from tests.train.torchrun import PATIENCE, Launched, command, launch, wait_for
+from tests.train.torchrun import Launched, command, launch
+from tests.waiting import PATIENCE, wait_for
 
 pytestmark = pytest.mark.slow
 

@@ -3,21 +3,16 @@
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import psutil
 import yaml
 
 from pipeline.config import Params
 from tests.imports import ROOT
-
-PATIENCE = 120.0
-
-Found = TypeVar("Found")
+from tests.waiting import PATIENCE, wait_for
 
 
 def command(
@@ -78,14 +73,3 @@ def launch(argv: list[str], log: Path, **environment: str) -> Launched:
     with log.open("ab") as stream:
         process = subprocess.Popen(argv, cwd=ROOT, env=variables, stdout=stream, stderr=stream)
     return Launched(process, log)
-
-
-def wait_for(look: Callable[[], Found | None]) -> Found:
-    """Return what `look` finds, as soon as it finds something."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        found = look()
-        if found:
-            return found
-        time.sleep(0.02)
-    raise TimeoutError
