@@ -199,10 +199,12 @@ class TrainConfig(Section):
                 f"train.micro_batch_size ({self.micro_batch_size}) does not divide "
                 f"train.batch_size ({self.batch_size})"
             )
-        if self.schedule != "constant" and self.warmup_steps >= (self.decay_steps or self.steps):
-            raise ValueError("train.warmup_steps leaves no step to decay in")
-        if self.min_learning_rate > self.learning_rate:
-            raise ValueError("train.min_learning_rate is above train.learning_rate")
+        if self.schedule != "constant":
+            # The peak is reached after the warm-up, and the next step is the first that decays.
+            if self.warmup_steps >= max(1, (self.decay_steps or self.steps) - 1):
+                raise ValueError("train.warmup_steps leaves no step to decay in")
+            if self.min_learning_rate > self.learning_rate:
+                raise ValueError("train.min_learning_rate is above train.learning_rate")
         if self.label_shift > self.sequence_length:
             raise ValueError("train.label_shift leaves no token to predict in a sequence")
         if self.gradient_clip is not None and self.gradient_clip <= 0:

@@ -42,11 +42,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Made:
-    """What a stage made: its main output, the sections that shaped it, figures worth recording."""
+    """What a stage made: its main output, the sections that shaped it, figures worth recording.
+
+    `clean_up` removes what making it again would go on from: it is called once all is on record.
+    """
 
     output: Path
     section: dict[str, Any]
     figures: dict[str, Any] = field(default_factory=dict)
+    clean_up: Callable[[], None] = lambda: None
 
 
 def run_stage(
@@ -79,6 +83,7 @@ def run_stage(
             if made.output.is_file():
                 figures["sha256"] = sha256_file(made.output)
             write_provenance(made.output, made.section, code, **figures)
+            made.clean_up()
             _tell_next(stage)
     except (SllamaError, OSError) as error:
         if arguments.verbose:

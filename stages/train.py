@@ -29,11 +29,12 @@ def work(params: Params, options: Namespace) -> Made | None:
     if options.dry_run:
         dry_run(params, places)
         return None
-    figures = train(params, places)
-    if figures is None:
+    trained = train(params, places)
+    if trained is None:
         return None
-    figures["fingerprint"] = model_fingerprint(options.model)
-    return Made(options.model, params.model_dump(include={"seed", "model", "train"}), figures)
+    figures = trained.figures | {"fingerprint": model_fingerprint(options.model)}
+    section = params.model_dump(include={"seed", "model", "train"})
+    return Made(options.model, section, figures, trained.discard_checkpoints)
 
 
 if __name__ == "__main__":

@@ -94,6 +94,7 @@ def test_nothing_is_hidden_from_an_embedding_that_sees_all(key: str, value: Any)
 def test_a_constant_rate_may_rise_to_the_last_step() -> None:
     values = changed("train.warmup_steps", SHIPPED["train"]["steps"])
     values["train"]["schedule"] = "constant"
+    values["train"]["learning_rate"] = values["train"]["min_learning_rate"] / 2
     assert parse_params(values, "params.yaml").train.schedule == "constant"
 
 

@@ -81,6 +81,33 @@ def test_code_edited_meanwhile_is_not_recorded_as_the_maker(
     assert run(edits(other)) == 0
 
 
+def test_what_a_rerun_would_go_on_from_stays_until_all_is_on_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed: list[bool] = []
+    record = tmp_path / "out.provenance.json"
+
+    def work(params: Params, options: argparse.Namespace) -> Made:
+        return Made(tmp_path / "out", {}, clean_up=lambda: removed.append(record.is_file()))
+
+    def full(*made: object, **figures: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(record))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stage, "write_provenance", full)
+        assert "nothing is lost" in str(run(work))
+    with monkeypatch.context() as patch:
+        patch.setattr(stage, "_require_unchanged", _changed)
+        assert "changed while" in str(run(work))
+    assert removed == []
+    assert run(work) == 0
+    assert removed == [True]
+
+
+def _changed(sources: object) -> None:
+    raise SllamaError("pipeline/config.py changed while this stage ran")
+
+
 def test_bad_input_is_one_line() -> None:
     def work(params: Params, options: argparse.Namespace) -> None:
         raise SllamaError("first\n second")

@@ -56,9 +56,16 @@ class CheckpointStore:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder; SllamaError if another process does."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "lock").open("w") as handle:
+        """Hold the folder; SllamaError if another process does, or it cannot be written."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            handle = (self.folder / "lock").open("w")
+        except OSError as error:
+            raise SllamaError(
+                f"{self.folder}: checkpoints cannot be written there ({error.strerror}); set "
+                "SLLAMA_CHECKPOINTS to another folder"
+            ) from error
+        with handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:

@@ -1,4 +1,4 @@
-"""The loss curve: a bounded number of rows, written as TSV."""
+"""The loss curve: a bounded number of rows and one for each held-out measurement, as TSV."""
 
 import math
 from collections import deque
@@ -28,6 +28,7 @@ RECENT_STEPS = 100
 class History:
     """Rows of COLUMNS; loss and gradient norm are means over the steps since the row before.
 
+    MAX_ROWS at most, and one more for each place where something was measured on held-out text.
     A cell is None where nothing was measured. Step 0 holds the untrained model's held-out loss.
     """
 
@@ -40,8 +41,8 @@ class History:
 
     @property
     def recent_loss(self) -> float:
-        """Mean training loss of the last RECENT_STEPS steps, nats a token."""
-        return math.fsum(self._recent) / max(1, len(self._recent))
+        """Mean training loss of the last RECENT_STEPS steps, nats a token; at least one counted."""
+        return math.fsum(self._recent) / len(self._recent)
 
     def add_step(self, loss: float, gradient_norm: float, place: Mapping[str, float]) -> None:
         """Count one optimisation step; `place` holds its step, tokens, words, learning_rate."""

@@ -4,8 +4,10 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +36,24 @@ WORD_CHECKPOINTS = "checkpoints"
 TRACKERS = "trackers"
 
 
-def train(params: Params, places: Places) -> dict[str, Any] | None:
-    """Train the recipe's model; return figures of the run that are no part of its result.
+@dataclass(frozen=True)
+class Trained:
+    """A run that is over: figures that are no part of its result, and what removes its checkpoints,
+    from which it goes on for as long as they are there.
+    """
+
+    figures: dict[str, Any]
+    discard_checkpoints: Callable[[], None]
+
+
+def train(params: Params, places: Places) -> Trained | None:
+    """Train the recipe's model.
 
     Under torchrun several processes train it together; all but the first write nothing and
     return None. A run that was interrupted goes on from its last checkpoint.
 
-    SllamaError: bad input, a place that cannot be written, or a checkpoint made by other code.
+    SllamaError: bad input, a place that cannot be written, a checkpoint made by other code, or all
+    batches left out.
     KeyboardInterrupt: stopped and saved.
     """
     with ready(params, places) as (prepared, probe):
@@ -51,6 +64,7 @@ def train(params: Params, places: Places) -> dict[str, Any] | None:
             figures = _train(params, facts, prepared, probe, store, places)
             if describe_run(params, prepared.facts)["code"] != facts["code"]:
                 _tell_of_changed_code()
+            _require_a_step(prepared.state)
             _take_kept_weights(params, prepared.state)
             # Trackers may have taken longer to end than processes wait for one another.
             ranks.wait()
@@ -61,9 +75,13 @@ def train(params: Params, places: Places) -> dict[str, Any] | None:
                 write_json(places.metrics, metrics)
             # Until all are known to be there, a restart goes on from the last checkpoint.
             ranks.wait()
-            if ranks.first:
-                store.discard()
-    return figures if ranks.first else None
+    return Trained(figures, partial(_discard, store)) if ranks.first else None
+
+
+def _discard(store: CheckpointStore) -> None:
+    # Another process may have begun this very run meanwhile: they are its own now.
+    with suppress(SllamaError), store.lock():
+        store.discard()
 
 
 def _checkpoint_store(
@@ -186,6 +204,14 @@ def _require_word_checkpoints(store: CheckpointStore, names: Sequence[str]) -> N
         raise SllamaError(
             f"{folder}: {', '.join(missing)} of this run not there; bring the folder along with "
             f"the step files, or remove {store.folder} to start anew"
+        )
+
+
+def _require_a_step(state: TrainingState) -> None:
+    if state.skipped == state.step:
+        raise SllamaError(
+            f"all {state.step} batches were left out, as their losses or gradients were not "
+            "finite: nothing was trained; take a smaller train.learning_rate or train.z_loss"
         )
 
 

@@ -13,8 +13,8 @@ def learning_rate(step: int, config: TrainConfig) -> float:
 
     Warm-up is linear and reaches the peak at step `warmup_steps`. The decay ends at
     `min_learning_rate` in the last step of the horizon (`decay_steps`, or `steps`), and the rate
-    stays there beyond it. With `decay_steps: 5000` and `steps: 3000`, cosine gives the released
-    recipe, whose rate ends at 43% of its peak.
+    stays there beyond it; a horizon of one step is at the peak. With `decay_steps: 5000` and
+    `steps: 3000`, cosine gives the released recipe, whose rate ends at 43% of its peak.
     """
     peak, lowest = config.learning_rate, config.min_learning_rate
     if step < config.warmup_steps:

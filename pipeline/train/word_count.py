@@ -33,6 +33,7 @@ def check_passes(config: TrainConfig, num_windows: int) -> float:
             f"allows {MAX_PASSES} ({allowed} steps)"
         )
         if config.rules == "babylm2026":
-            raise SllamaError(f"{message}; lower train.steps, or set train.rules to none")
+            lower = "train.steps" if allowed else "train.batch_size"
+            raise SllamaError(f"{message}; lower {lower}, or set train.rules to none")
         _log.warning("%s", message)
     return passes

@@ -41,8 +41,12 @@ class Workplace:
         return replace(usual, **others)
 
     def train(self, recipe: Params, name: str, **others: Path) -> dict[str, Any]:
-        """Train into the folder `name`."""
-        return train(recipe, self.places(name, **others))
+        """Train into the folder `name`; return the figures, of the first process."""
+        trained = train(recipe, self.places(name, **others))
+        if trained is None:
+            return {}
+        trained.discard_checkpoints()
+        return trained.figures
 
     def outputs(self, name: str) -> dict[str, bytes]:
         """The bytes of what the run `name` made: weights, metrics, history."""

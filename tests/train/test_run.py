@@ -17,7 +17,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from pipeline.config import Params
 from pipeline.errors import SllamaError
 from pipeline.model import SLlamaForCausalLM
-from pipeline.train import fingerprint, loop
+from pipeline.train import fingerprint, loop, train
+from pipeline.train.checkpoint import CheckpointStore
 from pipeline.train.step import take_step
 from tests.train.conftest import Workplace
 from tests.train.support import params
@@ -176,6 +177,33 @@ def test_code_that_changed_meanwhile_is_not_recorded_as_the_maker(
         patch.setattr(loop, "take_step", edited)
         workplace.train(params(), "by hand")
     assert "the weights are of the code that it started with" in caplog.text
+
+
+def test_checkpoints_stay_until_they_are_discarded(workplace: Workplace, checkpoints: Path) -> None:
+    """What comes after the training may fail, and a rerun then has nothing left to train."""
+    places = workplace.places("run")
+    trained = train(params(), places)
+    assert trained is not None
+    shutil.rmtree(places.model)
+    again = train(params(), places)
+    assert again is not None
+    assert again.figures["resumed_after_step"] == params().train.steps
+    assert (places.model / "model.safetensors").is_file()
+    (store,) = [CheckpointStore(folder, {}, {}) for folder in checkpoints.iterdir()]
+    with store.lock():
+        again.discard_checkpoints()
+    assert store.paths(), "they are those of the process that holds them"
+    again.discard_checkpoints()
+    assert list(checkpoints.iterdir()) == []
+
+
+def test_checkpoints_that_cannot_be_written_are_one_line(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workplace.folder / "file").touch()
+    monkeypatch.setenv("SLLAMA_CHECKPOINTS", str(workplace.folder / "file"))
+    with pytest.raises(SllamaError, match=r"Not a directory\); set SLLAMA_CHECKPOINTS to another"):
+        workplace.train(params(), "run")
 
 
 def test_another_recipe_never_sees_the_checkpoint_and_says_so(

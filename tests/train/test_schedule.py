@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.errors import SllamaError
 from pipeline.train.schedule import learning_rate
 from tests.train.support import params
 
@@ -25,13 +26,20 @@ def test_the_released_recipe_ends_at_43_percent() -> None:
 @settings(max_examples=15, deadline=None)
 @given(steps=st.integers(3, 60), warmup=st.integers(0, 20))
 def test_up_to_the_peak_and_down_to_the_minimum(schedule: str, steps: int, warmup: int) -> None:
+    # One step more is refused: none would be left to decay in.
     warmup = min(warmup, steps - 2)
+    with pytest.raises(SllamaError, match="no step to decay in"):
+        params(steps=steps, warmup_steps=steps - 1, schedule=schedule)
     found = rates(steps=steps, warmup_steps=warmup, schedule=schedule)
     assert found[warmup] == pytest.approx(0.01)
     assert found[: warmup + 1] == sorted(found[: warmup + 1])
     assert found[warmup:] == sorted(found[warmup:], reverse=True)
     assert found[-1] == pytest.approx(0.001)
     assert min(found) > 0
+
+
+def test_a_horizon_of_one_step_is_at_the_peak() -> None:
+    assert rates(steps=1, warmup_steps=0) == [0.01]
 
 
 def test_the_warm_up_climbs_by_equal_steps_to_the_very_peak() -> None:

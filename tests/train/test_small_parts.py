@@ -40,6 +40,15 @@ def test_history_rows_are_bounded_and_hold_means(tmp_path: Path) -> None:
     assert history.recent_loss == steps - (RECENT_STEPS - 1) / 2
 
 
+def test_a_held_out_measurement_has_a_row_where_there_is_none(tmp_path: Path) -> None:
+    history = History(3 * MAX_ROWS)
+    for step in range(1, 7):
+        history.add_step(float(step), 1.0, place(step))
+        if step in (4, 6):
+            history.add_held_out(place(step), validation_loss=2.0)
+    assert [(row["step"], row["loss"]) for row in history.rows] == [(3, 2.0), (4, 4.0), (6, 5.5)]
+
+
 def test_history_comes_back_from_its_state(tmp_path: Path) -> None:
     first, second = History(10_000), History(10_000)
     for step in range(1, 8):
@@ -78,6 +87,8 @@ def test_ten_passes_are_the_limit(caplog: pytest.LogCaptureFixture) -> None:
     assert check_passes(ten, 80) == 10
     with pytest.raises(SllamaError, match=r"10\.1 passes .*\(98 steps\)"):
         check_passes(ten, 79)
+    with pytest.raises(SllamaError, match=r"\(0 steps\); lower train\.batch_size"):
+        check_passes(params(steps=1, batch_size=16, rules="babylm2026", warmup_steps=0).train, 1)
     check_passes(params(steps=100, batch_size=8).train, 79)
     assert "allows 10" in caplog.text
 
