@@ -20,7 +20,13 @@ from pipeline.report.records import Missing, TextScores
 NOT_RUN = "not run"
 NOT_AVAILABLE = "not available"
 MISSING = "data missing"
+NOT_FINITE = "not finite"
 NONE = "–"
+
+ONE_EACH = (
+    "Intervals and p-values are of one comparison each, not corrected for their number: of twenty "
+    "rows without any difference one has p < 0.05 by chance."
+)
 
 BOOTSTRAP_SAMPLES = 2000
 COMPONENTS = ("embedding", "head", "matrices", "norms_and_biases")
@@ -57,7 +63,9 @@ def score_cell(scores: Sequence[Scores | None], figure: str) -> str:
         return MISSING
     if not scores or None in scores:
         return NOT_RUN
-    values = [float(getattr(score, figure)) for score in scores]
+    values = [getattr(score, figure) for score in scores]
+    if None in values:
+        return NOT_FINITE
     return bits_cell(values) if figure == "bits_per_byte" else percent_cell(values)
 
 
@@ -131,27 +139,32 @@ def seed_difference(
 def accuracy_differences(
     inputs: Inputs, first: Sequence[Run], second: Sequence[Run]
 ) -> list[float]:
-    """first - second in the pairs' accuracy, one a common seed."""
+    """first - second in the pairs' accuracy, one a common seed; none unless all have scores."""
     task = inputs.pairs
-    return [
+    pairs = list(zip(*common_seeds(first, second), strict=True))
+    differences = [
         one.accuracy - other.accuracy
-        for a, b in zip(*common_seeds(first, second), strict=True)
+        for a, b in pairs
         if (one := a.choice(task)) and (other := b.choice(task))
     ]
+    return differences if len(differences) == len(pairs) else []
 
 
 def bits_differences(inputs: Inputs, first: Sequence[Run], second: Sequence[Run]) -> list[float]:
-    """first - second in bits per byte of the held-out text, one a common seed."""
+    """first - second in bits per byte of the held-out text, one a common seed; none unless all
+    have finite scores.
+    """
     task = inputs.heldout
     scores = [
         (one.tasks.get(task), other.tasks.get(task))
         for one, other in zip(*common_seeds(first, second), strict=True)
     ]
-    return [
+    differences = [
         one.bits_per_byte - other.bits_per_byte
         for one, other in scores
         if isinstance(one, TextScores) and isinstance(other, TextScores)
     ]
+    return differences if len(differences) == len(scores) else []
 
 
 def difference_cells(found: ItemDifference | SeedDifference | None) -> tuple[str, str]:

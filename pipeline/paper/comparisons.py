@@ -3,6 +3,7 @@
 from pipeline.paper.cells import (
     NONE,
     NOT_RUN,
+    ONE_EACH,
     accuracy_differences,
     bits_change_cell,
     bits_differences,
@@ -30,7 +31,7 @@ _DIFFERENCE = ("Difference", "95% interval, items", "95% interval, seeds (t)")
 _INTERVAL = (
     "Difference: in points, over the common seeds. Its 95% intervals: a bootstrap over items, "
     "credits averaged over the seeds, which leaves out what other seeds would give and wants the "
-    "items of all runs at hand; Student's t over the seeds, wide with few of them."
+    f"items of all runs at hand; Student's t over the seeds, wide with few of them. {ONE_EACH}"
 )
 
 

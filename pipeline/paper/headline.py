@@ -13,6 +13,7 @@ from pipeline.paper.cells import (
     NONE,
     NOT_AVAILABLE,
     NOT_RUN,
+    ONE_EACH,
     bits_difference_cells,
     bits_differences,
     choice_cell,
@@ -47,6 +48,7 @@ _SIGNIFICANCE_NOTES = (
     "Seeds: Student's t on the differences of runs that share a seed. With two or three seeds it "
     "has little power: a wide interval is no evidence that there is no difference. Bits per byte, "
     "held-out text, likewise; there more is worse.",
+    ONE_EACH,
 )
 
 

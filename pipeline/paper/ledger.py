@@ -17,13 +17,22 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pipeline.errors import SllamaError
 from pipeline.io import read_text, read_yaml, sha256_file
 from pipeline.paper.run import Null, Origin, Run, Scores, Sizes
-from pipeline.report.records import ChoiceFigures, Count, Missing, NonNegative, TextScores
+from pipeline.report.records import (
+    AnyTextScores,
+    ChoiceFigures,
+    Count,
+    Missing,
+    NonNegative,
+    TextScores,
+)
 
 CHOICE_FIGURES = ("accuracy", "accuracy_first_wins", "accuracy_ties_wrong", "tie_rate")
 TEXT_FIGURE = "bits_per_byte"
 CUT = "truncated"
 MISSING, MISSING_AT = "missing", "accuracy"
 """What stands where, if there was no data for a task."""
+NOT_FINITE = "nonfinite"
+"""What stands for bits per byte, if a document's score was not finite."""
 _PARAMETERS = "parameters."
 _SHAPE_DATA = ("data", "tokenizer", "encode")
 
@@ -124,15 +133,17 @@ def data_fingerprint(plan: Path) -> str | None:
 
 def read_ledger(path: Path) -> Ledger:
     """Read a ledger; one that is absent is empty. SllamaError names the line that is malformed."""
-    if not path.is_file():
-        return Ledger()
+    return parse_ledger(read_text(path), str(path)) if path.is_file() else Ledger()
+
+
+def parse_ledger(text: str, origin: str) -> Ledger:
+    """Read a ledger's text; SllamaError names `origin` and the line that is malformed."""
     rows = {}
-    lines = csv.DictReader(read_text(path).splitlines())
-    for number, cells in enumerate(lines, start=2):
-        row = _row(cells, f"{path}: line {number}")
+    for number, cells in enumerate(csv.DictReader(text.splitlines()), start=2):
+        row = _row(cells, f"{origin}: line {number}")
         key = (row.variant, row.seed, row.config_fingerprint)
         if key in rows:
-            raise SllamaError(f"{path}: line {number}: {row.variant}-{row.seed} a second time")
+            raise SllamaError(f"{origin}: line {number}: {row.variant}-{row.seed} a second time")
         rows[key] = row
     return Ledger(rows)
 
@@ -151,6 +162,8 @@ def _row(cells: dict[str | Any, Any], origin: str) -> Row:
 def _scores(cells: dict[str, str]) -> Scores:
     if cells == {MISSING_AT: MISSING}:
         return Missing(status="missing", reason="on record as missing")
+    if cells == {TEXT_FIGURE: NOT_FINITE}:
+        return AnyTextScores(bits_per_byte=None, perplexity=None)
     figures = {figure: float(cell) for figure, cell in cells.items() if figure != CUT}
     if TEXT_FIGURE in figures:
         return TextScores(bits_per_byte=figures[TEXT_FIGURE], perplexity=None)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from pipeline.paper.items import Items, read_items, require_summed
-from pipeline.report.records import ChoiceFigures, GroupScores, Missing, TextScores
+from pipeline.report.records import AnyTextScores, ChoiceFigures, GroupScores, Missing, TextScores
 
-Scores = GroupScores | ChoiceFigures | TextScores | Missing
+Scores = GroupScores | ChoiceFigures | TextScores | AnyTextScores | Missing
 """Of a task; without its paradigms where only the ledger has the run."""
 
 

@@ -6,7 +6,14 @@ from typing import Any
 
 from pipeline.paper.files import checked
 from pipeline.paper.run import Scores
-from pipeline.report.records import GroupScores, Missing, Record, TextScores, TokenizerIdentity
+from pipeline.report.records import (
+    AnyTextScores,
+    GroupScores,
+    Missing,
+    Record,
+    TextScores,
+    TokenizerIdentity,
+)
 
 
 class Results(Record):
@@ -25,5 +32,7 @@ def _scores(task: dict[str, Any], origin: str) -> Scores:
     if task.get("status") == "missing":
         return checked(Missing, task, origin)
     if "bits_per_byte" in task:
+        if task["bits_per_byte"] is None:
+            return checked(AnyTextScores, task, origin)
         return checked(TextScores, task, origin)
     return checked(GroupScores, task, origin)

@@ -8,10 +8,17 @@ from typing import Any
 
 from pipeline.paper.cells import COMPONENTS, NONE, NOT_AVAILABLE
 from pipeline.paper.inputs import Inputs
-from pipeline.paper.ledger import CHOICE_FIGURES, CUT, MISSING, MISSING_AT, TEXT_FIGURE
+from pipeline.paper.ledger import (
+    CHOICE_FIGURES,
+    CUT,
+    MISSING,
+    MISSING_AT,
+    NOT_FINITE,
+    TEXT_FIGURE,
+)
 from pipeline.paper.run import Origin, Run, Scores
 from pipeline.report.numbers import rounded
-from pipeline.report.records import ChoiceFigures, Missing, TextScores
+from pipeline.report.records import AnyTextScores, ChoiceFigures, Missing, TextScores
 from pipeline.report.tables import Row, Table
 
 _SHOWN = 12
@@ -84,8 +91,8 @@ def machine(origin: Origin) -> str:
 def runs_csv(inputs: Inputs) -> str:
     """A row a run with every figure, unrounded, then a row a scorer that knows nothing, whose
     label stands for the variant and whose configuration is that of the data. An absent figure is an
-    empty cell, the accuracy of a task without data `missing`. A later report takes it as its
-    ledger.
+    empty cell, the accuracy of a task without data `missing`, bits per byte over a score that
+    is not finite `nonfinite`. A later report takes it as its ledger.
     """
     tasks = list(inputs.settings.profile.tasks.values())
     runs = [run for found in inputs.runs.values() for run in found]
@@ -188,6 +195,8 @@ def _cells(scores: Mapping[str, Scores], tasks: Sequence[str]) -> dict[str, floa
             cells[f"{task}.{CUT}"] = found.truncated
         elif isinstance(found, Missing):
             cells[f"{task}.{MISSING_AT}"] = MISSING
+        elif isinstance(found, AnyTextScores):
+            cells[f"{task}.{TEXT_FIGURE}"] = NOT_FINITE
     return cells
 
 

@@ -1,10 +1,13 @@
 """What the words of Tables 1b to 4 call the row that differences are from."""
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 from pipeline.paper.build import compose_tables
 from pipeline.paper.inputs import read_inputs
+from pipeline.paper.trace import means_by_variant, runs_csv
 from pipeline.report.tables import Table
 from tests.paper.made_up import settings, settings_values, tables, write_runs
 
@@ -58,6 +61,51 @@ def test_the_seeds_of_a_difference_are_those_that_both_have(tmp_path: Path) -> N
     made = compose_tables(read_inputs(settings(), folders))["significance"]
     cells = next(dict(zip(made.columns, row.cells, strict=True)) for row in made.rows)
     assert (cells["SLlama minus"], cells["Seeds"]) == ("Llama", "1")
+
+
+def test_a_seed_without_a_score_leaves_no_difference_over_fewer(tmp_path: Path) -> None:
+    """A mean over two seeds beside a count of three would be another one's."""
+    folders = write_runs(tmp_path)
+    path = folders.results / "evaluate" / "peer-2.json"
+    scores = json.loads(path.read_text())
+    missing = {"status": "missing", "reason": "not there"}
+    scores["tasks"] |= {"blimp_filtered": missing, "heldout": missing}
+    path.write_text(json.dumps(scores))
+    made = compose_tables(read_inputs(settings(), folders))
+    cells = next(
+        dict(zip(made["parts"].columns, r.cells, strict=True))
+        for r in made["parts"].rows
+        if r.cells[0] == "Llama"
+    )
+    assert (cells["blimp_filtered %"], cells["Difference"]) == ("data missing", "–")
+    significance = next(row.cells for row in made["significance"].rows if row.cells[0] == "Llama")
+    assert {*significance[1:-1]} == {"–"}
+
+
+def test_a_score_that_is_not_finite_is_a_cell_and_no_end_of_the_tables(tmp_path: Path) -> None:
+    """As evaluate.allow_nonfinite leaves it of a run that diverged."""
+    folders = write_runs(tmp_path)
+    path = folders.results / "evaluate" / "peer-2.json"
+    scores = json.loads(path.read_text())
+    scores["tasks"]["heldout"] |= {"bits_per_byte": None, "perplexity": None, "nonfinite": 3}
+    path.write_text(json.dumps(scores))
+    read = read_inputs(settings(), folders)
+    made = compose_tables(read)
+    for name in ("headline", "parts", "choices", "audit"):
+        shown = [row.cells for row in made[name].rows if {"Llama", "mha", "peer"} & {*row.cells}]
+        assert shown
+        assert all("not finite" in cells for cells in shown)
+    assert "heldout.bits_per_byte" not in means_by_variant(read)["variants"]["peer"]["mean"]
+    folders.ledger.write_text(runs_csv(read))
+    shutil.rmtree(folders.results)
+    on_record = compose_tables(read_inputs(settings(), folders))
+    assert on_record["headline"].rows == made["headline"].rows
+
+
+def test_intervals_say_that_they_are_of_one_comparison_each(tmp_path: Path) -> None:
+    made = tables(tmp_path)
+    for name in ("significance", "parts", "choices", "audit"):
+        assert "not corrected for their number" in notes(made[name])
 
 
 def test_a_reloaded_row_claims_no_parameters(tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
 """New runs on record: nothing that was there goes."""
 
+import csv
+import io
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import SllamaError
 from pipeline.paper.inputs import read_inputs
+from pipeline.paper.ledger import CHOICE_FIGURES
 from pipeline.paper.record import record
 from pipeline.paper.trace import runs_csv
 from tests.paper.made_up import settings, write_runs
@@ -59,6 +62,55 @@ def test_what_other_tables_found_of_the_same_weights_stays(runs: Path, tmp_path:
     ledger.write_text("\n".join(whole) + "\n")
     assert record(runs, ledger) == 0
     assert ledger.read_text().splitlines() == whole
+
+
+def test_a_task_on_record_outlives_tables_made_without_its_data(runs: Path, tmp_path: Path) -> None:
+    """The same weights, scored where the gated task could be had and where it could not."""
+    ledger = tmp_path / "ledger.csv"
+    record(runs, ledger)
+    rows = list(csv.DictReader(ledger.read_text().splitlines()))
+    for row in rows:
+        row |= {f"ewok.{figure}": "1" for figure in (*CHOICE_FIGURES, "truncated")}
+    before = write(ledger, rows)
+    assert "missing" in runs.read_text()
+    assert record(runs, ledger) == 0
+    assert ledger.read_text() == before
+    ledger.write_bytes(runs.read_bytes())
+    (tmp_path / "with-ewok.csv").write_text(before)
+    assert record(tmp_path / "with-ewok.csv", ledger) == len(rows)
+    assert "missing" not in ledger.read_text()
+
+
+def test_files_from_a_cache_do_not_wipe_out_where_they_come_from(
+    runs: Path, tmp_path: Path
+) -> None:
+    ledger = tmp_path / "ledger.csv"
+    record(runs, ledger)
+    before = ledger.read_text()
+    rows = list(csv.DictReader(before.splitlines()))
+    origin = ("commit", "dirty", "machine", "tokens_per_second")
+    scored = ("scored_commit", "scored_dirty", "scored_machine")
+    assert all(rows[0][column] for column in (*origin, *scored))
+    for row in rows:
+        row |= dict.fromkeys((*origin, *scored), "")
+    write(runs, rows)
+    assert record(runs, ledger) == 0
+    assert ledger.read_text() == before
+    rows[0]["heldout.bits_per_byte"] = "1.5"
+    write(runs, rows)
+    assert record(runs, ledger) == 1
+    made = next(csv.DictReader(ledger.read_text().splitlines()))
+    assert made["commit"]
+    assert not made["scored_commit"], "the scores are not those that were made there"
+
+
+def write(path: Path, rows: list[dict[str, str]]) -> str:
+    target = io.StringIO()
+    writer = csv.DictWriter(target, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    path.write_text(target.getvalue())
+    return target.getvalue()
 
 
 def test_columns_of_another_profile_make_nothing_new(runs: Path, tmp_path: Path) -> None:
