@@ -18,8 +18,13 @@ _HEADER = (
 )
 
 
+# Of tasks without right answers; null where it is undefined.
+_MEASURES = ("score", "official", "p_value", "eye_tracking", "self_paced", "tie_rate")
+
+
 def result_table(results: dict[str, Any]) -> str:
-    """Return a table of the results, in percent: a row for each task and scorer.
+    """Return a table of the results, a row for each task and scorer: in percent, but for bits per
+    byte, correlations and gains in R2.
 
     `accuracy` gives a tie half credit, `first wins` full credit (an argmax over [good, bad]).
     Where all tasks of the challenge's GLUE score are there, the last row is their mean.
@@ -27,7 +32,8 @@ def result_table(results: dict[str, Any]) -> str:
     rows: list[tuple[str, ...]] = [_HEADER]
     for task, result in results["tasks"].items():
         rows.append(_row(task, results["scorer"], result))
-        rows.extend(_row(task, name, null) for name, null in result.get("null", {}).items())
+        metric = str(result.get("metric", ""))
+        rows.extend(_row(task, name, null, metric) for name, null in result.get("null", {}).items())
     rows.extend(_glue_mean(results))
     columns = range(len(_HEADER))
     widths = [
@@ -56,7 +62,7 @@ def _aligned(row: tuple[str, ...], widths: list[int]) -> str:
     return "  ".join([*names, *figures]).rstrip()
 
 
-def _row(task: str, scorer: str, result: dict[str, Any]) -> tuple[str, ...]:
+def _row(task: str, scorer: str, result: dict[str, Any], metric: str = "") -> tuple[str, ...]:
     if result.get("status") == "missing":
         return (task, scorer, "missing", result["reason"])
     if "bits_per_byte" in result:
@@ -71,11 +77,13 @@ def _row(task: str, scorer: str, result: dict[str, Any]) -> tuple[str, ...]:
         honest, official = (100 * result[key]["score"] for key in ("honest", "official"))
         figures = f"{result['metric']} {honest:.2f} honest, {official:.2f} official"
         return (task, scorer, str(result["n"]), figures)
+    if "label" in result:  # one answer to every question of a fine-tuning task
+        return (task, scorer, "", f"{metric} {100 * result['score']:.2f}")
     if "accuracy" not in result:
         figures = ", ".join(
-            f"{key} {value:.4f}" for key, value in result.items() if isinstance(value, float)
+            f"{key} {_four_digits(result[key])}" for key in _MEASURES if key in result
         )
-        return (task, scorer, str(result.get("n", "")), figures)
+        return (task, scorer, str(result["n"]), figures)
     shares = ("accuracy", "accuracy_first_wins", "accuracy_ties_wrong", "tie_rate")
     interval = " to ".join(f"{100 * bound:.2f}" for bound in result["ci95"])
     return (
@@ -85,3 +93,7 @@ def _row(task: str, scorer: str, result: dict[str, Any]) -> tuple[str, ...]:
         *(f"{100 * result[key]:.2f}" for key in shares),
         interval,
     )
+
+
+def _four_digits(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.4f}"

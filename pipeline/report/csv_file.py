@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pipeline.report.inputs import Inputs
 from pipeline.report.records import Scores
@@ -26,6 +26,8 @@ COLUMNS = (
     "tie_rate",
     "ci95_low",
     "ci95_high",
+    "ci95_paradigms_low",
+    "ci95_paradigms_high",
     "nonfinite",
     "truncated",
     "bits_per_byte",
@@ -57,7 +59,8 @@ def _rows(inputs: Inputs) -> Iterator[dict[str, object]]:
                 yield _missing(name, scored.name, task.missing_null[scored.name].reason)
                 continue
             head = {"task": name, "scorer": scored.name, "status": "ok"}
-            yield {**head, **_figures(scored.scores)}
+            over_paradigms = _ends(scored.scores.ci95_paradigms, "ci95_paradigms")
+            yield {**head, **_figures(scored.scores), **over_paradigms}
             for paradigm, scores in sorted(scored.scores.paradigms.items()):
                 # How many texts were cut is counted of a task, not of its paradigms.
                 yield {**head, "paradigm": paradigm, **_figures(scores), "truncated": ""}
@@ -72,6 +75,8 @@ def _rows(inputs: Inputs) -> Iterator[dict[str, object]]:
                 "status": "ok",
                 "bits_per_byte": reader.scores.bits_per_byte,
                 "perplexity": reader.scores.perplexity,
+                "nonfinite": reader.scores.nonfinite,
+                **_ends(reader.scores.ci95),
             }
     yield from _measures(inputs)
     for name, missing in inputs.missing_tasks.items():
@@ -122,9 +127,9 @@ def _measure(
     return {**head, "measure": measure, "value": shown, **figures}
 
 
-def _ends(bounds: list[float] | None) -> dict[str, object]:
+def _ends(bounds: Sequence[float | None] | None, name: str = "ci95") -> dict[str, object]:
     low, high = bounds or ("", "")
-    return {"ci95_low": low, "ci95_high": high}
+    return {f"{name}_low": low, f"{name}_high": high}
 
 
 def _missing(task: str, scorer: str, reason: str) -> dict[str, object]:

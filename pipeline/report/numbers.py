@@ -1,5 +1,6 @@
 """The one place where numbers are rounded and put into words."""
 
+from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal
 
 PERCENT_DIGITS = 2
@@ -37,6 +38,13 @@ def percent(fraction: float) -> str:
 def interval(bounds: list[float] | None) -> str:
     """An interval of fractions as percent; a dash where there is none."""
     return "–" if bounds is None else f"{percent(bounds[0])} – {percent(bounds[1])}"
+
+
+def bits_interval(bounds: Sequence[float | None] | None) -> str:
+    """An interval of bits per byte; a dash where there is none, or an end is not finite."""
+    if bounds is None or None in bounds:
+        return "–"
+    return " – ".join(fixed_or_dash(bound, 4) for bound in bounds)
 
 
 def count(value: int) -> str:

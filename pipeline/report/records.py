@@ -8,6 +8,7 @@ Count = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0)]
 Interval = Annotated[list[Fraction], Field(min_length=2, max_length=2)]
+TextInterval = Annotated[list[NonNegative | None], Field(min_length=2, max_length=2)]
 Correlation = Annotated[float, Field(ge=-1, le=1)]
 CorrelationInterval = Annotated[list[Correlation], Field(min_length=2, max_length=2)]
 
@@ -93,6 +94,7 @@ class Scores(ChoiceFigures):
 class GroupScores(Scores):
     """The scores of a task and of each of its paradigms."""
 
+    ci95_paradigms: Interval | None = Field(default=None, description="null: a single paradigm")
     paradigms: dict[str, Scores] = Field(min_length=1)
 
 
@@ -119,6 +121,7 @@ class AnyTextScores(Record):
     bits_per_byte: NonNegative | None
     perplexity: NonNegative | None = Field(description="null: too large for a float, besides")
     nonfinite: Count = 0
+    ci95: TextInterval | None = Field(default=None, description="ends may not be finite: null")
 
 
 class TextTask(AnyTextScores):

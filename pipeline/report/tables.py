@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.report.inputs import Inputs
-from pipeline.report.numbers import count, fixed_or_dash, interval, percent
+from pipeline.report.numbers import bits_interval, count, fixed_or_dash, interval, percent
 from pipeline.report.records import ChoiceTask, GroupScores
 from pipeline.report.scores import (
     MISSING,
@@ -22,7 +22,15 @@ _TIE_RULE = (
     "them, in pairs the right one, as the argmax over [good, bad] of published pipelines does: "
     "read it with the tie rate beside it."
 )
-_TEXT_NOTE = "Lower is better. Bits per byte can be compared across tokenizers, perplexity cannot."
+_INTERVAL_RULE = (
+    "95% interval: a bootstrap over items within paradigms, of this one trained model. What "
+    "another seed would give it does not cover: for that, train several."
+)
+_PARADIGMS_RULE = "Over paradigms: a bootstrap over them in place of the items."
+_TEXT_NOTE = (
+    "Lower is better. Bits per byte can be compared across tokenizers, perplexity cannot. 95% "
+    "interval: a bootstrap over documents, of this one trained model."
+)
 
 
 @dataclass(frozen=True)
@@ -56,26 +64,36 @@ def headline_table(inputs: Inputs) -> Table:
         for name, task in inputs.choice_tasks.items()
         for scored in scorers(inputs, task, task.null)
     ]
-    rows += [without_scores(name, model_name(inputs), 5) for name in inputs.missing_tasks]
+    rows += [without_scores(name, model_name(inputs), 6) for name in inputs.missing_tasks]
     return Table(
         "Benchmarks",
-        ("Task", "Scorer", "Accuracy %", "95% interval", "First-wins %", "Tie rate %", "Items"),
+        (
+            "Task",
+            "Scorer",
+            "Accuracy %",
+            "95% interval",
+            "Over paradigms",
+            "First-wins %",
+            "Tie rate %",
+            "Items",
+        ),
         tuple(rows),
         frozenset({0, 1}),
-        (_TIE_RULE, *_remarks(inputs)),
+        (_TIE_RULE, f"{_INTERVAL_RULE} {_PARADIGMS_RULE}", *_remarks(inputs)),
     )
 
 
 def _headline_row(task: str, scored: Scored[GroupScores]) -> Row:
     scores = scored.scores
     if scores is None:
-        return without_scores(task, scored.name, 5)
+        return without_scores(task, scored.name, 6)
     return Row(
         (
             task,
             scored.name,
             percent(scores.accuracy),
             interval(scores.ci95),
+            interval(scores.ci95_paradigms),
             percent(scores.accuracy_first_wins),
             percent(scores.tie_rate),
             count(scores.n),
@@ -118,10 +136,11 @@ def text_table(inputs: Inputs) -> Table:
     for name, task in inputs.text_tasks.items():
         for scored in scorers(inputs, task, task.null):
             if scored.scores is None:
-                rows.append(without_scores(name, scored.name, 4))
+                rows.append(without_scores(name, scored.name, 5))
                 continue
             cells = (
                 fixed_or_dash(scored.scores.bits_per_byte, 4),
+                bits_interval(scored.scores.ci95),
                 fixed_or_dash(scored.scores.perplexity, 2),
                 count(task.tokens),
                 count(task.bytes),
@@ -129,7 +148,7 @@ def text_table(inputs: Inputs) -> Table:
             rows.append(Row((name, scored.name, *cells), scored.kind))
     return Table(
         "Held-out text",
-        ("Task", "Scorer", "Bits per byte", "Perplexity", "Tokens", "Bytes"),
+        ("Task", "Scorer", "Bits per byte", "95% interval", "Perplexity", "Tokens", "Bytes"),
         tuple(rows),
         frozenset({0, 1}),
         (_TEXT_NOTE, *_unread(inputs)),
@@ -168,6 +187,7 @@ def paradigm_table(inputs: Inputs, name: str, task: ChoiceTask) -> Table:
         (*labels, *own, *(f"{null} %" for null in nulls), "Items"),
         tuple(rows),
         frozenset(range(len(labels))),
+        (_INTERVAL_RULE,),
     )
 
 

@@ -1,6 +1,14 @@
 from pipeline.evaluate.catalog import GLUE
 from pipeline.evaluate.table import result_table
-from tests.report.run import choice_task, finetune_task, judgement_task, missing_task, text_task
+from tests.report.run import (
+    age_task,
+    choice_task,
+    finetune_task,
+    judgement_task,
+    missing_task,
+    reading_task,
+    text_task,
+)
 
 
 def test_figures_stand_in_columns_and_long_reasons_widen_none() -> None:
@@ -21,6 +29,24 @@ def test_figures_stand_in_columns_and_long_reasons_widen_none() -> None:
     assert missing.split()[1:4] == ["sllama-fast", "missing", "no"]
     assert "f1 70.00 honest, 80.00 official" in "\n".join(lines)
     assert "1.2346 bits/byte" in "\n".join(lines)
+
+
+def test_what_a_constant_answer_gets_is_in_the_units_of_the_model_above_it() -> None:
+    tasks = {"glue_mrpc": finetune_task()}
+    _, model, constant = result_table({"scorer": "sllama-fast", "tasks": tasks}).splitlines()
+    assert model.split()[3:6] == ["f1", "70.00", "honest,"]
+    assert constant.split() == ["glue_mrpc", "constant", "f1", "81.00"]
+
+
+def test_what_is_undefined_says_so() -> None:
+    undefined = {"score": None, "ci95": None}
+    tasks = {"wug": judgement_task() | undefined, "reading": reading_task() | undefined}
+    tasks["aoa"] = age_task() | undefined | {"official": 0.0, "p_value": None}
+    shown = result_table({"scorer": "sllama-fast", "tasks": tasks}).splitlines()
+    wug, reading, aoa = (line for line in shown if "sllama-fast" in line)
+    assert "score undefined, tie_rate" in wug
+    assert "score undefined, eye_tracking" in reading
+    assert aoa.endswith("score undefined, official 0.0000, p_value undefined")
 
 
 def test_the_mean_of_all_tasks_of_glue_is_the_last_row() -> None:

@@ -29,6 +29,7 @@ def group(paradigms: dict[str, float], tie_rate: float = 0.02) -> dict[str, Any]
     mean = sum(paradigms.values()) / len(paradigms)
     return {
         **scores(mean, tie_rate, 200 * len(paradigms)),
+        "ci95_paradigms": [max(0.0, mean - 0.1), min(1.0, mean + 0.1)],
         "paradigms": {name: scores(value, tie_rate) for name, value in paradigms.items()},
     }
 
@@ -51,6 +52,7 @@ def text_task() -> dict[str, Any]:
         "reason": None,
         "bits_per_byte": 1.23456,
         "perplexity": 31.4159,
+        "ci95": [1.2, 1.27],
         "tokens": 12345,
         "bytes": 54321,
         "null": {

@@ -63,6 +63,11 @@ def test_the_csv_has_every_scorer_and_paradigm_unrounded(run: Run, report: Repor
     assert (missing["status"], missing["accuracy"]) == ("missing", "")
     heldout = [row for row in rows if row["task"] == "heldout"]
     assert [row["bits_per_byte"] for row in heldout] == ["1.23456", "3.4", "2.25"]
+    assert (heldout[0]["ci95_low"], heldout[0]["ci95_high"]) == ("1.2", "1.27")
+    assert (heldout[0]["nonfinite"], heldout[1]["ci95_low"]) == ("0", "")
+    low, high = (float(blimp[0][f"ci95_paradigms_{end}"]) for end in ("low", "high"))
+    assert low < float(blimp[0]["ci95_low"]) < float(blimp[0]["ci95_high"]) < high
+    assert passive["ci95_paradigms_low"] == ""
 
 
 def test_a_missing_null_scorer_has_no_figure(run: Run, report: Report) -> None:

@@ -51,14 +51,14 @@ def test_the_null_scorers_stand_below_the_model(run: Run) -> None:
     ]
     assert [row.kind for row in headline.rows] == ["model", "null", "null", "missing"]
     # The tie rule decides what a scorer that knows nothing gets.
-    assert headline.rows[1].cells[4:6] == ("91.95", "81.09")
+    assert headline.rows[1].cells[5:7] == ("91.95", "81.09")
 
 
 def test_a_missing_task_is_listed_with_its_reason_and_without_a_score(run: Run) -> None:
     document = document_of(run)
     row = table(document, "Benchmarks").rows[-1]
     assert row.cells[0] == "supplement_filtered"
-    assert row.cells[2:] == ("missing", "–", "–", "–", "–")
+    assert row.cells[2:] == ("missing", "–", "–", "–", "–", "–")
     assert table(document, "Missing").rows[0].cells == (
         "supplement_filtered",
         "gated | needs <b>HF_TOKEN</b>",
@@ -90,12 +90,28 @@ def test_a_null_scorer_that_could_not_be_run_leaves_the_others(run: Run) -> None
         ("heldout", "uniform", "missing", "missing"),
         ("heldout", "unigram", "2.2500", "null"),
     ]
-    assert rows[1].cells[3:] == ("–", "–", "–")
+    assert rows[1].cells[3:] == ("–", "–", "–", "–")
 
 
 def test_a_perplexity_beyond_floats_is_a_dash(run: Run) -> None:
     run.tasks["heldout"]["perplexity"] = None
-    assert table(document_of(run), "Held-out text").rows[0].cells[3] == "–"
+    assert table(document_of(run), "Held-out text").rows[0].cells[4] == "–"
+
+
+def test_every_interval_is_shown_and_says_what_it_leaves_out(run: Run) -> None:
+    document = document_of(run)
+    model = table(document, "Benchmarks").rows[0].cells
+    assert model[3:5] == ("52.64 – 62.64", "47.64 – 67.64")
+    for name in ("Benchmarks", "blimp_filtered by paradigm"):
+        assert "another seed" in " ".join(table(document, name).notes)
+    text = table(document, "Held-out text")
+    assert text.rows[0].cells[3] == "1.2000 – 1.2700"
+    assert "this one trained model" in text.notes[0]
+
+
+def test_an_interval_without_an_end_is_a_dash(run: Run) -> None:
+    run.tasks["heldout"] |= {"bits_per_byte": None, "perplexity": None, "ci95": [1.2, None]}
+    assert table(document_of(run), "Held-out text").rows[0].cells[2:4] == ("–", "–")
 
 
 def test_all_tasks_may_be_missing(run: Run) -> None:
@@ -197,7 +213,7 @@ def test_foreign_text_stays_text_in_markdown(run: Run) -> None:
     text = render_markdown(document_of(run)).split("```")[0]
     assert "<script>" not in re.sub(r"\\.", "", text)
     rows = [line for line in text.splitlines() if line.startswith("| blimp_filtered")]
-    assert {len(re.findall(r"(?<!\\)\|", line)) for line in rows} == {8}
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in rows} == {9}
 
 
 def test_markdown_shows_what_stands_there() -> None:
