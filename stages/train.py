@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from pipeline.config import Params
-from pipeline.io import model_fingerprint
+from pipeline.io import model_fingerprint, read_json
 from pipeline.stage import Made, run_stage
 from pipeline.train import Places, dry_run, train
 
@@ -20,20 +20,21 @@ def arguments(parser: ArgumentParser) -> None:
 
 def work(params: Params, options: Namespace) -> Made | None:
     places = Places(
-        tokens=options.tokens,
-        tokenizer=options.tokenizer,
-        model=options.model,
-        metrics=options.metrics,
-        history=options.history,
+        options.tokens, options.tokenizer, options.model, options.metrics, options.history
     )
     if options.dry_run:
         dry_run(params, places)
         return None
+    # Before the training: they may be made anew meanwhile.
+    tokens = read_json(options.tokens / "tokens.json")
     trained = train(params, places)
     if trained is None:
         return None
-    figures = trained.figures | {"fingerprint": model_fingerprint(options.model)}
-    section = params.model_dump(include={"seed", "model", "train"})
+    figures = trained.figures | {
+        "fingerprint": model_fingerprint(options.model),
+        "tokens": tokens["fingerprint"],
+    }
+    section = params.model_dump(exclude={"data", "evaluate", "report"})
     return Made(options.model, section, figures, trained.discard_checkpoints)
 
 

@@ -19,7 +19,7 @@ def write_model(folder: Path, seed: int = 0) -> Path:
     folder.mkdir(parents=True)
     weights = np.random.default_rng(seed).normal(size=(3, 4)).astype(np.float32)
     save_file({"weight": weights}, folder / "model.safetensors")
-    (folder / "config.json").write_text('{"hidden_size": 4}')
+    (folder / "config.json").write_text('{"hidden_size": 4, "vocab_size": 32000}')
     (folder / "tokenizer.json").write_text('{"model": {"vocab": {"a": 0}}}')
     (folder / "modeling_toy.py").write_text("class Toy: ...\n")
     return folder
@@ -34,7 +34,8 @@ class Workplace:
         for number, name in enumerate(checkpoints):
             write_model(self.model / "checkpoints" / name, seed=1 + number)
         self.provenance: dict[str, Any] = {
-            "section": self.run.params.model_dump(include={"seed", "model", "train"}),
+            "section": self.run.params.model_dump(exclude={"data", "evaluate", "report"}),
+            "tokens": self.run.tokens["fingerprint"],
             "commit": "c" * 40,
             "dirty": False,
             "finished": "2025-01-02T03:04:05+00:00",

@@ -161,6 +161,47 @@ def test_another_recipe_than_the_one_trained_is_refused(workplace: Workplace) ->
         publish(workplace.request("./out"))
 
 
+@pytest.mark.parametrize(("section", "key", "value", "says"), [
+    ("encode", "max_document_words", 200, r"encode\.max_document_words: 1000 -> 200"),
+    ("encode", "test_fraction", 0.2, r"encode\.test_fraction: 0\.01 -> 0\.2"),
+    ("tokenizer", "vocab_size", 31999, r"tokenizer\.vocab_size: 32000 -> 31999"),
+])  # fmt: skip
+def test_another_recipe_of_the_tokens_is_refused(
+    workplace: Workplace, section: str, key: str, value: object, says: str
+) -> None:
+    workplace.run.recipe[section][key] = value
+    with pytest.raises(SllamaError, match=says):
+        publish(workplace.request("./out"))
+
+
+def test_tokens_made_anew_since_are_refused(workplace: Workplace) -> None:
+    workplace.run.tokens["fingerprint"] = "f" * 64
+    workplace.write()
+    with pytest.raises(SllamaError, match="not the tokens that the model was trained on; run dvc"):
+        publish(workplace.request("./out"))
+
+
+def test_tokens_of_another_vocabulary_are_refused(workplace: Workplace) -> None:
+    workplace.run.tokens["vocab_size"] = 31_999
+    workplace.write()
+    with pytest.raises(SllamaError, match=r"a vocabulary of 31999, the model has 32000; run dvc"):
+        publish(workplace.request("./out"))
+
+
+def test_a_record_that_names_no_tokens_is_published_with_a_warning(
+    workplace: Workplace, caplog: pytest.LogCaptureFixture
+) -> None:
+    publish(workplace.request("./out"))
+    assert "on trust" not in caplog.text
+    del workplace.provenance["tokens"]
+    for section in ("tokenizer", "encode"):
+        del workplace.provenance["section"][section]
+    workplace.write()
+    publish(workplace.request("./out"))
+    (warning,) = caplog.messages
+    assert "tokens.json: taken on trust, no record beside the model names" in warning
+
+
 @pytest.mark.parametrize(
     ("to", "name", "address"),
     [

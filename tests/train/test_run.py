@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import signal
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from pipeline.model import SLlamaForCausalLM
 from pipeline.train import fingerprint, loop, train
 from pipeline.train.checkpoint import CheckpointStore
 from pipeline.train.step import take_step
+from stages import train as stage
 from tests.train.conftest import Workplace
 from tests.train.support import params
 
@@ -380,3 +382,14 @@ def test_missing_tokens_are_named(workplace: Workplace) -> None:
     (workplace.folder / "tokens").unlink()
     with pytest.raises(SllamaError, match=r"tokens\.json: no such file"):
         workplace.train(params(), "run")
+
+
+def test_the_stages_record_names_the_tokens_and_their_recipe(workplace: Workplace) -> None:
+    recipe = params()
+    places = workplace.places("run")
+    made = stage.work(recipe, Namespace(**vars(places), dry_run=False))
+    assert made is not None
+    tokens = json.loads((workplace.tokens / "tokens.json").read_text())
+    assert made.figures["tokens"] == tokens["fingerprint"]
+    for section in ("tokenizer", "encode", "model", "train"):
+        assert made.section[section] == recipe.model_dump()[section]
