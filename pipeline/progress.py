@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self, TypeVar
+from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
@@ -49,6 +50,12 @@ def redact(text: str) -> str:
         text = text.replace(secret, _HIDDEN)
     text = _AUTHORISATION.sub(rf"\1 {_HIDDEN}", text)
     return _USER_IN_ADDRESS.sub(_HIDDEN, text)
+
+
+def shown_address(url: str) -> str:
+    """Return an address as a message may have it: without user name, password and query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def logs_are_json() -> bool:

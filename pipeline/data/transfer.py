@@ -15,7 +15,7 @@ from urllib3 import Retry
 
 from pipeline.errors import SllamaError
 from pipeline.io import git_blob, require_free_space, sha256_file
-from pipeline.progress import Progress
+from pipeline.progress import Progress, shown_address
 
 _log = logging.getLogger(__name__)
 
@@ -73,14 +73,14 @@ def hub_url(repository: str, revision: str, path: str) -> str:
 def download(url: str, target: Path, expected: Expected, help_page: str | None = None) -> None:
     """Fetch `url` into `target`, which appears only when whole and as `expected`.
 
-    Where `expected` has no checksum, the Hub's tag is one: SHA-256 of a large file, else git's
-    object id. An interrupted transfer leaves `<target>.part`, from which the next call goes on. A
-    file that comes out damaged is fetched once more from its first byte. UnreachableError,
-    RefusedError and DamagedError name the address and say what to do; `help_page` is where the
-    source's terms and its files are described.
+    Where `expected` has no checksum, the Hub's tag is one, SHA-256 of a large file, else git's
+    object id; without such a tag it is refused. An interrupted transfer leaves `<target>.part`,
+    from which the next call goes on. A file that comes out damaged is fetched once more from its
+    first byte. UnreachableError, RefusedError and DamagedError name the address and say what to do;
+    `help_page` is where the source's terms and its files are described.
     """
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
-        raise UnreachableError(f"{_shown(url)}: not fetched, HF_HUB_OFFLINE is set")
+        raise UnreachableError(f"{shown_address(url)}: not fetched, HF_HUB_OFFLINE is set")
     target.parent.mkdir(parents=True, exist_ok=True)
     transfer = _Transfer(url, target, expected, help_page)
     with _session() as session:
@@ -119,6 +119,7 @@ class _Transfer:
 
     def __init__(self, url: str, target: Path, expected: Expected, help_page: str | None) -> None:
         self.url = url
+        self.shown = shown_address(url)
         self.target = target
         self.expected = expected
         self.see = f" (see {help_page})" if help_page else ""
@@ -146,7 +147,7 @@ class _Transfer:
             except requests.RequestException as error:
                 raise self._unreachable(error) from error
             except ValueError:  # its text may hold the token
-                raise RefusedError(f"{_shown(self.url)}: bad redirect, or fix HF_TOKEN") from None
+                raise RefusedError(f"{self.shown}: bad redirect, or fix HF_TOKEN") from None
 
     def _receive(self, session: requests.Session) -> None:
         start = self._resume_from()
@@ -195,13 +196,11 @@ class _Transfer:
             os.fsync(stream.fileno())
         if written > limit:
             self.discard()
-            raise DamagedError(
-                f"{_shown(self.url)}: more than the {limit:,} bytes expected{self.see}"
-            )
+            raise DamagedError(f"{self.shown}: more than the {limit:,} bytes expected{self.see}")
 
     def accept_or_discard(self) -> None:
         try:
-            self.expected.check(self.part, _shown(self.url))
+            self.expected.check(self.part, self.shown)
         except DamagedError as error:
             self.discard()
             raise DamagedError(
@@ -237,27 +236,25 @@ class _Transfer:
     def _refuse_failure(self, response: requests.Response) -> None:
         status = response.status_code
         if self.url.startswith("https:") and not response.url.startswith("https:"):
-            raise RefusedError(f"{_shown(self.url)}: sent on to an unencrypted address; refused")
+            raise RefusedError(f"{self.shown}: sent on to an unencrypted address; refused")
         if status in (requests.codes.unauthorized, requests.codes.forbidden):
             raise RefusedError(
-                f"{_shown(self.url)}: access refused ({status}); accept its terms on the official "
+                f"{self.shown}: access refused ({status}); accept its terms on the official "
                 f"page and set HF_TOKEN, or use a mirror folder{self.see}"
             )
         if status in (requests.codes.not_found, requests.codes.gone):
-            raise RefusedError(f"{_shown(self.url)}: no such file ({status}); it moved{self.see}")
+            raise RefusedError(f"{self.shown}: no such file ({status}); it moved{self.see}")
         if status in _WORTH_WAITING:
             reason = "too many requests" if status == requests.codes.too_many else "server error"
-            raise RefusedError(
-                f"{_shown(self.url)}: {reason} ({status}); run again in some minutes"
-            )
+            raise RefusedError(f"{self.shown}: {reason} ({status}); run again in some minutes")
         if status not in (requests.codes.ok, requests.codes.partial_content):
-            raise RefusedError(f"{_shown(self.url)}: unexpected answer ({status}){self.see}")
+            raise RefusedError(f"{self.shown}: unexpected answer ({status}){self.see}")
         if response.headers.get("Content-Type", "").lower().startswith("text/html"):
             raise self._web_page()
 
     def _web_page(self) -> RefusedError:
         return RefusedError(
-            f"{_shown(self.url)}: a web page came instead of data; a proxy or a login page may "
+            f"{self.shown}: a web page came instead of data; a proxy or a login page may "
             f"stand in between{self.see}"
         )
 
@@ -265,7 +262,7 @@ class _Transfer:
         # The error's own text may hold a signed address; its kind is enough.
         kind = "timed out" if isinstance(error, requests.Timeout) else "cannot be reached"
         kept = "; what came so far is kept" if self._bytes_here() else ""
-        return UnreachableError(f"{_shown(self.url)}: {kind} ({type(error).__name__}){kept}")
+        return UnreachableError(f"{self.shown}: {kind} ({type(error).__name__}){kept}")
 
 
 def _authorise(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -279,10 +276,18 @@ def _authorise(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 
 def _stated_by_hub(response: requests.Response) -> tuple[str | None, str | None]:
-    for hop in (*response.history, response):
+    """Return SHA-256 and git object by the Hub's tag; RefusedError if it has none such."""
+    hub = f"{_hub_endpoint()}/".casefold()
+    hops = [hop for hop in (*response.history, response) if hop.url.casefold().startswith(hub)]
+    for hop in hops:
         tag = hop.headers.get("X-Linked-ETag") or hop.headers.get("ETag", "")
-        if (found := _HUB_TAG.fullmatch(tag)) and hop.url.startswith(f"{_hub_endpoint()}/"):
+        if found := _HUB_TAG.fullmatch(tag):
             return found["sha256"], found["git_blob"]
+    if hops:
+        raise RefusedError(
+            f"{shown_address(hops[0].url)}: the host states no checksum, so nothing can be "
+            "checked; unset HF_ENDPOINT (huggingface.co states one), or use a mirror folder"
+        )
     return None, None
 
 
@@ -292,8 +297,3 @@ def _hub_endpoint() -> str:
         if urlsplit(endpoint).netloc:
             return endpoint
     raise RefusedError("HF_ENDPOINT is no address such as https://huggingface.co; correct or unset")
-
-
-def _shown(url: str) -> str:
-    parts = urlsplit(url)  # without user name, password and query
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -1,5 +1,6 @@
 """A web server on this machine that fails in the ways that servers fail."""
 
+import hashlib
 import socket
 import struct
 import threading
@@ -24,6 +25,11 @@ class Resource:
     linked_etag: str | None = None  # of what `location` leads to
     location: str | None = None
     wrong_range: bool = False
+
+
+def as_on_the_hub(content: bytes) -> Resource:
+    """A file whose tag says what its content is."""
+    return Resource(content, etag=f'"{hashlib.sha256(content).hexdigest()}"')
 
 
 class Server:

@@ -13,7 +13,7 @@ from pipeline.evaluate.catalog import describe
 from pipeline.io import sha256_file
 from tests.data.conftest import clean_environment
 from tests.data.packing import files, pack_tar
-from tests.data.server import Resource, Server
+from tests.data.server import Server, as_on_the_hub
 
 ONLINE = {
     "full/pairs/a.jsonl": b'{"a": 1}\n',
@@ -37,7 +37,7 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
 def hub(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     monkeypatch.setenv("HF_ENDPOINT", server.url)
     for name, content in ONLINE.items():
-        server.resources[f"{BASE}/{name}"] = Resource(content)
+        server.resources[f"{BASE}/{name}"] = as_on_the_hub(content)
     return server
 
 
@@ -273,7 +273,7 @@ def test_a_task_of_the_catalog(
     revision = "8d52da9424a9ff30b9e8266c4f751aba9c504233"
     base = f"/datasets/BabyLM-community/BabyLM-2026-Strict-Evals/resolve/{revision}"
     path = f"{base}/evaluation_data/full_eval/reading/reading_data.csv"
-    server.resources[path] = Resource(b"word\n")
+    server.resources[path] = as_on_the_hub(b"word\n")
     task, out = describe("reading"), tmp_path / "out"
     fetch_benchmarks({task.source or "": task.parts}, None, out, False)
     assert [asked_for for asked_for, _ in server.requests] == [path]

@@ -306,6 +306,22 @@ def test_where_nothing_is_stated_the_hub_says_what_the_content_is(
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.parametrize("etag", [None, '"1"', f'"{"1" * 40}-gzip"'])
+@pytest.mark.parametrize("endpoint", ["{}", "{}/datasets/", "HTTP{}"])
+def test_a_hub_that_states_no_checksum_is_refused_where_the_catalog_has_none(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, etag: str, endpoint: str
+) -> None:
+    named = endpoint.format(server.url.removeprefix("http" if "HTTP" in endpoint else ""))
+    monkeypatch.setenv("HF_ENDPOINT", named)
+    url = hub_url("a/b", "0" * 40, "file")
+    server.resources[url[len(server.url) :]] = Resource(CONTENT, etag=etag)
+    for unstated in (Expected(), Expected(len(CONTENT))):
+        with pytest.raises(RefusedError, match=r"/file: the host states no checksum.* mirror"):
+            download(url, tmp_path / "file", unstated)
+    assert list(tmp_path.iterdir()) == []
+    download(url, tmp_path / "file", KNOWN)
+
+
 def test_the_tag_of_another_server_says_nothing_of_the_content(
     server: Server, tmp_path: Path
 ) -> None:
