@@ -32,6 +32,7 @@ def test_the_stage_runs_as_the_caller_in_its_image_on_the_current_folder(fake: F
     assert f"--mount=type=bind,source={ROOT},target={ROOT}" in words
     assert f"--workdir={ROOT}" in words
     assert {"--rm", "--read-only", "--cap-drop=ALL", "--entrypoint=tini"} <= set(words)
+    assert "--security-opt=no-new-privileges" in words
     assert "--tty" not in words
 
 

@@ -22,7 +22,7 @@ STAND_INS = {
     "srun": RECORD + 'shift; exec "$@"\n',
     "scontrol": RECORD + "[[ $1 == show ]] && echo node-a && echo node-b; true\n",
     "scancel": RECORD + 'kill -TERM "$(cat "$CALLS.pid")"\n',
-    "torchrun": RECORD + "exec stage\n",
+    "torchrun": RECORD + 'env > "$CALLS.env"; exec stage\n',
     "apptainer": RECORD + 'while [[ $1 != torchrun ]]; do shift; done; exec "$@"\n',
     "dvc": RECORD + "exec stage\n",
     # A stage: ends at once, or waits for SIGTERM and takes a while to save.
@@ -103,6 +103,19 @@ def test_a_run_over_nodes(cluster: Cluster) -> None:
         "--rdzv-endpoint=node-a:21234", "-m", "stages.train", "--quiet",
     ]  # fmt: skip
     assert cluster.called("apptainer") == []
+
+
+def test_the_step_has_the_cores_of_the_job_and_time_to_save_and_ends_as_one(
+    cluster: Cluster,
+) -> None:
+    assert cluster.start("train.sbatch", SLURM_CPUS_PER_TASK="8").wait() == 0
+    lines = cluster.calls.with_name("calls.env").read_text().splitlines()
+    variables = dict(line.split("=", 1) for line in lines if "=" in line)
+    assert variables["SRUN_CPUS_PER_TASK"] == "8"
+    assert variables["OMP_NUM_THREADS"] == "2"
+    # Longer than torchrun's own 30 s, shorter than from the signal to the end of the job.
+    assert 30 < int(variables["PET_SHUTDOWN_TIMEOUT"]) < 180
+    assert cluster.called("srun")[0][0] == "--kill-on-bad-exit=1"
 
 
 def test_a_run_in_an_image(cluster: Cluster) -> None:

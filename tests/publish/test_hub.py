@@ -32,6 +32,8 @@ def test_checkpoints_are_branches_and_the_model_comes_last(
     publish_to_hub(plan, "me/toy", api(hub, token), private=True)
     assert [commit.branch for commit in hub.commits] == REVISIONS
     assert all(commit.files == NAMES for commit in hub.commits)
+    # So that the Hub refuses where someone else was there meanwhile.
+    assert [commit.parent for commit in hub.commits] == [FakeHub().head(name) for name in REVISIONS]
     assert hub.private
     assert hub.branches is not None
     for revision in plan.revisions:

@@ -95,6 +95,18 @@ def test_a_folder_with_other_things_is_left_alone(workplace: Workplace, tmp_path
     assert (tmp_path / "out" / "thesis.tex").read_text() == "mine"
 
 
+def test_a_file_that_changes_while_it_is_copied_is_refused(
+    workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def copy(source: Path, target: Path) -> None:
+        target.write_bytes(source.read_bytes() + b" ")
+
+    monkeypatch.setattr("shutil.copyfile", copy)
+    with pytest.raises(SllamaError, match="changed while it was published; run again"):
+        publish(workplace.request("./out", push=True))
+    assert not (tmp_path / "out").exists()
+
+
 def corrupt_weights(model: Path) -> None:
     os.truncate(model / "model.safetensors", 60)
 
@@ -103,10 +115,16 @@ def forge_weights(model: Path) -> None:
     (model / "model.safetensors").write_bytes(b"\x80\x04\x95" + b"." * 300)
 
 
+def append_to_weights(model: Path) -> None:
+    with (model / "model.safetensors").open("ab") as stream:
+        stream.write(b"more")
+
+
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a pickle": (lambda m: (m / "pytorch_model.bin").write_bytes(b"\x80\x04"), "pickles are never"),
     "a pickle by another name": (forge_weights, "not safetensors"),
     "weights cut short": (corrupt_weights, "not safetensors|cut short"),
+    "weights with more behind them": (append_to_weights, "longer than its header says"),
     "a token": (lambda m: (m / "notes.json").write_text(f'"{TOKEN}"'), "looks like a token"),
     "a token in code": (lambda m: (m / "a.py").write_text(f"T = '{TOKEN}'"), "looks like a token"),
     "broken JSON": (lambda m: (m / "more.json").write_text("{"), "not valid JSON"),
