@@ -50,7 +50,7 @@ class TokenizerConfig(Section):
     source: Literal["train", "pretrained"] = Field(
         description="train a byte-level BPE on the training split, or take an existing tokenizer"
     )
-    vocab_size: Positive | None = Field(
+    vocab_size: Annotated[int, Field(gt=0, le=1 << 20)] | None = Field(
         description="entries, special tokens included (source: train)"
     )
     name: str | None = Field(

@@ -59,6 +59,7 @@ def test_the_shipped_recipe_is_the_released_configuration_with_the_right_objecti
         ("encode.validation_fraction", 0.0, "validation_fraction should be greater than 0, not"),
         ("encode.test_fraction", 0.0, "encode.test_fraction should be greater than 0, not 0.0"),
         ("model.dropout", 1.0, "model.dropout should be less than 1, not 1.0"),
+        ("tokenizer.vocab_size", 10**12, "vocab_size should be less than or equal to 1048576, not"),
         ("tokenizer.vocab_size", None, "needs tokenizer.vocab_size"),
         ("tokenizer.source", "pretrained", "needs tokenizer.name"),
         ("data.source", "wikipedia", "data.source should be"),

@@ -2,6 +2,7 @@
 
 import codecs
 import logging
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,10 +66,13 @@ def fetch_corpus(config: DataConfig, out: Path, catalog: Catalog | None = None) 
 def describe(name: str, source: Source, folder: Path) -> dict[str, Any]:
     """Return the manifest of a folder of text files, the same whenever the bytes are the same.
 
-    SllamaError if there is no text, a file is empty or not UTF-8, or the number of words is not
-    that of the corpus.
+    SllamaError if there is no text, a file is empty or not UTF-8, or its name is not, or the number
+    of words is not that of the corpus.
     """
-    words_of = {path: count_words(path) for path in sorted(folder.glob("[!.]*.txt"))}
+    texts = sorted(folder.glob("[!.]*.txt"))
+    for path in texts:
+        _require_utf8_name(path)
+    words_of = {path: count_words(path) for path in texts}
     files = [
         {
             "name": path.name,
@@ -93,6 +97,14 @@ def describe(name: str, source: Source, folder: Path) -> dict[str, Any]:
         "files": files,
         "words": words,
     }
+
+
+def _require_utf8_name(path: Path) -> None:
+    try:
+        path.name.encode("utf-8")
+    except UnicodeEncodeError as error:
+        name = os.fsencode(path.name)
+        raise SllamaError(f"{name!r}: the file's name is not UTF-8; rename it") from error
 
 
 def count_words(path: Path) -> int:

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import logging
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -327,6 +328,14 @@ def test_bad_local_text_is_named(tmp_path: Path, content: bytes, says: str) -> N
     (tmp_path / "own" / "good.txt").write_text("good")
     (tmp_path / "own" / "odd.txt").write_bytes(content)
     with pytest.raises(SllamaError, match=rf"odd\.txt: {says}"):
+        fetch_corpus(config("local", str(tmp_path / "own")), tmp_path / "raw", catalog())
+    assert not (tmp_path / "raw").exists()
+
+
+def test_a_name_that_is_not_utf8_is_said(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / os.fsdecode(b"caf\xe9.txt")).write_text("some words\n")
+    with pytest.raises(SllamaError, match=r"^b'caf\\xe9\.txt': the file's name is not UTF-8; ren"):
         fetch_corpus(config("local", str(tmp_path / "own")), tmp_path / "raw", catalog())
     assert not (tmp_path / "raw").exists()
 
