@@ -30,10 +30,8 @@ def work(params: Params, options: Namespace) -> Made | None:
     trained = train(params, places)
     if trained is None:
         return None
-    figures = trained.figures | {
-        "fingerprint": model_fingerprint(options.model),
-        "tokens": tokens["fingerprint"],
-    }
+    figures = trained.figures | {"tokens": tokens["fingerprint"]}
+    figures["fingerprint"] = model_fingerprint(options.model)
     section = params.model_dump(exclude={"data", "evaluate", "report"})
     return Made(options.model, section, figures, trained.discard_checkpoints)
 
