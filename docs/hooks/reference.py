@@ -129,7 +129,7 @@ def _allowed(key: dict[str, Any]) -> str:
         return "; ".join(filter(None, (_allowed(key["items"]), fewest)))
     if "enum" in key:
         return ", ".join(f"`{value}`" for value in key["enum"])
-    return ", ".join(f"{sign} {key[bound]:g}" for bound, sign in _BOUNDS.items() if bound in key)
+    return ", ".join(f"{sign} {key[bound]:.9g}" for bound, sign in _BOUNDS.items() if bound in key)
 
 
 def _rules() -> str:

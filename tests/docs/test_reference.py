@@ -58,8 +58,8 @@ def test_every_key_of_params_yaml_stands_in_its_section() -> None:
 @pytest.mark.parametrize(
     "row",
     [
-        "| `vocab_size` | integer or null | > 0 | `32000` | entries, special tokens included "
-        "(source: train) |",
+        "| `vocab_size` | integer or null | > 0, <= 1048576 | `32000` | entries, special tokens "
+        "included (source: train) |",
         "| `schedule` | text | `cosine`, `linear`, `wsd`, `constant` | `cosine` | after warm-up |",
         "| `validation_fraction` | number | > 0, <= 1 | `0.01` | share of documents held out for "
         "validation |",
