@@ -14,18 +14,16 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pipeline.errors import SllamaError
+
+# Who reads files takes these from here too.
+from pipeline.yaml_text import Loader as Loader
+from pipeline.yaml_text import parse_yaml as parse_yaml
 
 _log = logging.getLogger(__name__)
 
 _CHUNK_BYTES = 1 << 20
 _UNFINISHED = ".unfinished"
-# Values that fit their tag in form only, a date that no calendar has, say, raise the others.
-_MALFORMED_YAML = (
-    yaml.YAMLError, ValueError, TypeError, AttributeError, KeyError, RecursionError
-)  # fmt: skip
 
 
 @contextmanager
@@ -161,41 +159,6 @@ def read_json(path: Path) -> Any:
 def read_yaml(path: Path) -> Any:
     """Return a YAML file's value; SllamaError names the file if it is absent or malformed."""
     return parse_yaml(read_text(path), str(path))
-
-
-class Loader(yaml.SafeLoader):
-    """Takes 1e-05 for a number, as DVC and ruamel.yaml write it; YAML 1.1 wants a dot in it.
-
-    Refuses a key that occurs twice, of which PyYAML drops the first value without a word.
-    """
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        """Return a mapping as it is written: what merge keys (<<) add to it comes later."""
-        node = super().compose_mapping_node(anchor)
-        seen: set[tuple[str, str]] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                if (key.tag, key.value) in seen:
-                    line = key.start_mark.line + 1
-                    raise yaml.YAMLError(f"line {line}: key {key.value} occurs twice")
-                seen.add((key.tag, key.value))
-        return node
-
-
-Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
-
-
-def parse_yaml(text: str, origin: str, loader: type[Loader] = Loader) -> Any:
-    """Return the value of YAML `text`; SllamaError says that `origin` is malformed."""
-    try:
-        return yaml.load(text, Loader=loader)  # noqa: S506
-    except _MALFORMED_YAML as error:
-        first_line = (str(error) or type(error).__name__).splitlines()[0]
-        raise SllamaError(f"{origin}: not valid YAML ({first_line})") from error
 
 
 def sha256_file(path: Path) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.imports import ROOT, imported_files, module_name
 
-BASE = {"config", "errors", "git", "hub", "io", "seeding", "provenance", "progress"}
+BASE = {"config", "errors", "git", "hub", "io", "seeding", "provenance", "progress", "yaml_text"}
 MAY_IMPORT = {
     "data": {"data"},
     "tokenizer": {"tokenizer", "data"},

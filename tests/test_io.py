@@ -3,6 +3,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from pipeline.errors import SllamaError
 from pipeline.io import (
@@ -79,6 +83,39 @@ def test_a_key_that_is_merged_may_be_given_anew() -> None:
     merged = parse_yaml(text, "a.yaml")
     assert merged["b"] == {"x": 2, "y": 1}
     assert merged["c"] == {"x": 2, "y": 4, "z": 3}
+
+
+NUMBERS = (
+    "010", "-010", "08", "0o17", "0b11", "0x1F", "-0x1f", "1_000", "30:00", "1:30.5", "190:20:30",
+    "+1", "-0", "1e-05", "1E5", "1.", "1.5e3", ".5", ".5e+1", "-.5", "+.5", "-.inf", "-.INF",
+    ".NaN", "1_0.5", "1.5e", "0x", "0b2", "0o8", "-", "+", ".", "...", "1.2.3", "1e5.0", "00", "0_",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_number_is_what_dvc_takes_it_for(number: str) -> None:
+    assert_read_alike(number)
+
+
+@given(st.text("+-.:_0128abeoxE", min_size=1, max_size=8))
+def test_any_number_is_what_dvc_takes_it_for(number: str) -> None:
+    assert_read_alike(number)
+
+
+def assert_read_alike(number: str) -> None:
+    text = f"key: {number}\n"
+    try:
+        ours = parse_yaml(text, "a.yaml")["key"]
+    except SllamaError:
+        with pytest.raises((YAMLError, ValueError)):
+            YAML(typ="safe").load(text)
+        return
+    theirs = YAML(typ="safe").load(text)["key"]
+    assert (type(ours), repr(ours)) == (type(theirs), repr(theirs))
+
+
+def test_leading_zeros_and_colons_are_no_other_base() -> None:
+    assert parse_yaml("[010, 0o10, 30:00]", "a.yaml") == [10, 8, "30:00"]
 
 
 def make_folder(path: Path, text: str) -> Path:
