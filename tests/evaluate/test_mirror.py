@@ -18,6 +18,10 @@ from tests.evaluate.toys import make_config
 pytestmark = pytest.mark.mirror
 
 
+# Python 3.11.4 and newer.
+SAFELY: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+
+
 @pytest.fixture(scope="module")
 def mirror() -> Path:
     folder = os.environ.get("SLLAMA_DATA_MIRROR")
@@ -31,7 +35,7 @@ def data(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("benchmarks")
     for name in ("babylm_eval/babylm_eval", "blimp/blimp"):
         with tarfile.open(mirror / f"{name}.tar.xz") as archive:
-            archive.extractall(folder, filter="data")
+            archive.extractall(folder, **SAFELY)
     (folder / "ewok").symlink_to(mirror / "ewok")
     return folder
 

@@ -92,7 +92,8 @@ def test_one_broken_document_leaves_no_figure(score: float) -> None:
 
 def test_the_report_shows_a_dash_and_says_why(tmp_path: Path) -> None:
     made = Run(tmp_path)
-    made.tasks["heldout"] |= {"bits_per_byte": None, "perplexity": None, "nonfinite": 3}
+    made.tasks["heldout"] |= {"bits_per_byte": None, "perplexity": None, "ci95": [None, None]}
+    made.tasks["heldout"]["nonfinite"] = 3
     inputs = read_inputs(made.write().params, **made.paths)
     table = text_table(inputs)
     assert table.rows[0].cells[2:4] == ("–", "–")

@@ -148,7 +148,7 @@ def test_a_compiler_that_fails_is_one_line(
         from pathlib import Path
         from tests.train.conftest import Workplace
         from tests.train.support import params
-        Workplace(Path(sys.argv[1])).train(params(compile="always", steps=3), "run")"""
+        Workplace(Path(sys.argv[1])).train(params(compile="always", steps=4), "run")"""
     command = [sys.executable, "-c", code, str(workplace.folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert "SllamaError: torch.compile failed (" in done.stderr
